@@ -1,0 +1,3 @@
+//! kie-bot.
+
+fn main() {}

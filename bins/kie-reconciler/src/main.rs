@@ -1,0 +1,3 @@
+//! kie-reconciler.
+
+fn main() {}

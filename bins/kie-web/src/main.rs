@@ -1,0 +1,3 @@
+//! kie-web.
+
+fn main() {}

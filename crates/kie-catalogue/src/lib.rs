@@ -1,0 +1,1 @@
+//! What can be asked of KIE.ai and what it costs: models, input schemas, cost rules.

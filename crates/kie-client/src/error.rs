@@ -1,0 +1,251 @@
+//! Why a read, an upload or a download failed, named for what the caller can do about it.
+
+use std::{fmt, time::Duration};
+
+use crate::texts;
+
+const MAX_SNIPPET: usize = 300;
+
+/// The error of every call but [`create_task`](crate::Client::create_task).
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// The provider has no such record *now*: too young to be visible, unknown, or gone. Only the age of the
+    /// task can tell these apart.
+    #[error("the provider has no such record{}", said(*code, message))]
+    NotFound {
+        /// The provider's code; 200 when it answered success without data.
+        code: Option<i64>,
+        /// The provider's words, shortened.
+        message: String,
+    },
+    /// Too many requests, or a limiter refused; ask again later.
+    #[error("too many requests{}", said(*code, message))]
+    Throttled {
+        /// How long to wait, where somebody said so.
+        retry_after: Option<Duration>,
+        /// The provider's code; none when the refusal is the limiter's.
+        code: Option<i64>,
+        /// The provider's words, shortened.
+        message: String,
+    },
+    /// The account cannot be used: bad key, no credits, key over its cap. A person must act.
+    #[error("the provider refuses the account{}", said(Some(*code), message))]
+    Blocked {
+        /// 401, 402, 433, or 500 with the words for lack of credits.
+        code: i64,
+        /// The provider's words, shortened.
+        message: String,
+    },
+    /// The request is refused for good; the same request will be refused again.
+    #[error("the provider refuses the request{}", said(Some(*code), message))]
+    Rejected {
+        /// The provider's code.
+        code: i64,
+        /// The provider's words, shortened.
+        message: String,
+    },
+    /// The provider is unwell (408, 455, 5xx); ask again later.
+    #[error("the provider is unavailable{}", said(Some(*code), message))]
+    Unavailable {
+        /// The provider's code, or the HTTP status.
+        code: i64,
+        /// The provider's words, shortened.
+        message: String,
+    },
+    /// No complete answer arrived: no connection, time-out, or an answer that broke off.
+    #[error("no complete answer from the provider")]
+    Unreachable {
+        /// What the transport says.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// The answer is not the provider's: no envelope, or no JSON at all.
+    #[error("the answer is not the provider's (http {status})")]
+    Unexpected {
+        /// The HTTP status.
+        status: u16,
+        /// The beginning of the body.
+        body: Snippet,
+    },
+    /// The envelope is in order but the data is not what this call answers.
+    #[error("the answer is malformed: {what}")]
+    Malformed {
+        /// The place and the fault, without values of the answer.
+        what: String,
+        /// The beginning of the data.
+        body: Snippet,
+    },
+    /// The answer is longer than the limit and was not read on.
+    #[error("the answer is longer than {limit} bytes")]
+    TooLarge {
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// The request was not sent because its arguments are unusable.
+    #[error("the request was not sent: {reason}")]
+    InvalidRequest {
+        /// What is wrong with the arguments.
+        reason: String,
+    },
+}
+
+impl ReadError {
+    /// Whether the record is young, unknown or gone.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::NotFound { .. })
+    }
+
+    /// Whether the same request may succeed later without anybody acting: throttled, unavailable, unreachable,
+    /// and answers that are not the provider's unless their HTTP status refuses the request.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Throttled { .. } | Self::Unavailable { .. } | Self::Unreachable { .. } => true,
+            Self::Unexpected { status, .. } => !(300..500).contains(status),
+            _ => false,
+        }
+    }
+
+    /// Whether the account is refused (401, 402, 433, no credits).
+    pub fn is_blocked(&self) -> bool {
+        matches!(self, Self::Blocked { .. })
+    }
+
+    /// The provider's code, where an envelope had one.
+    pub fn code(&self) -> Option<i64> {
+        match self {
+            Self::NotFound { code, .. } | Self::Throttled { code, .. } => *code,
+            Self::Blocked { code, .. } | Self::Rejected { code, .. } | Self::Unavailable { code, .. } => Some(*code),
+            _ => None,
+        }
+    }
+
+    /// The provider's words, verbatim and shortened; empty where it said nothing.
+    pub fn message(&self) -> &str {
+        match self {
+            Self::NotFound { message, .. }
+            | Self::Throttled { message, .. }
+            | Self::Blocked { message, .. }
+            | Self::Rejected { message, .. }
+            | Self::Unavailable { message, .. } => message,
+            _ => "",
+        }
+    }
+
+    /// How long to wait before the next try, where somebody said so.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Throttled { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
+    pub(crate) fn from_code(code: i64, message: String, retry_after: Option<Duration>) -> Self {
+        match code {
+            429 | 430 | 550 => Self::Throttled { retry_after, code: Some(code), message },
+            422 if texts::is_high_demand(&message) => Self::Throttled { retry_after, code: Some(code), message },
+            401 | 402 | 433 => Self::Blocked { code, message },
+            500 if texts::is_out_of_credits(&message) => Self::Blocked { code, message },
+            404 => Self::NotFound { code: Some(code), message },
+            400..=499 if texts::is_record_missing(&message) => Self::NotFound { code: Some(code), message },
+            408 | 455 => Self::Unavailable { code, message },
+            501 | 505 => Self::Rejected { code, message },
+            500 if texts::is_input_fault(&message) => Self::Rejected { code, message },
+            500.. => Self::Unavailable { code, message },
+            _ => Self::Rejected { code, message },
+        }
+    }
+
+    /// An answer without an envelope. A plain 404 is a wrong address and must not pass for a missing record.
+    pub(crate) fn from_status(status: u16, retry_after: Option<Duration>, text: &str) -> Self {
+        let code = i64::from(status);
+        match status {
+            429 => Self::Throttled { retry_after, code: Some(code), message: String::new() },
+            401 | 402 | 433 => Self::Blocked { code, message: String::new() },
+            408 | 500.. => Self::Unavailable { code, message: String::new() },
+            _ => Self::Unexpected { status, body: Snippet::new(text) },
+        }
+    }
+
+    pub(crate) fn malformed(what: impl Into<String>, body: Snippet) -> Self {
+        Self::Malformed { what: what.into(), body }
+    }
+
+    pub(crate) fn unreachable(source: reqwest::Error) -> Self {
+        Self::Unreachable { source: source.without_url() }
+    }
+
+    pub(crate) fn invalid(reason: impl Into<String>) -> Self {
+        Self::InvalidRequest { reason: reason.into() }
+    }
+}
+
+/// The beginning of a body, kept for people who look into a fault. Its `Debug` shows the length alone, because a
+/// body can hold prompts, callback addresses and balances.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Snippet(String);
+
+impl Snippet {
+    pub(crate) fn new(text: &str) -> Self {
+        Self(texts::shorten(text, MAX_SNIPPET))
+    }
+
+    /// At most 300 characters of the body. Not for logs.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Snippet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Snippet({} bytes)", self.0.len())
+    }
+}
+
+fn said(code: Option<i64>, message: &str) -> String {
+    match (code, message) {
+        (None, "") => String::new(),
+        (None, message) => format!(": {message}"),
+        (Some(code), "") => format!(" (code {code})"),
+        (Some(code), message) => format!(" (code {code}): {message}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(code: i64, message: &str) -> ReadError {
+        ReadError::from_code(code, message.to_owned(), None)
+    }
+
+    #[test]
+    fn codes_and_words_of_reads() {
+        assert!(read(422, "recordInfo is null").is_not_found());
+        assert!(read(404, "Task not found").is_not_found());
+        assert!(read(401, "Unauthorized").is_blocked());
+        assert!(read(500, "Credits insufficient").is_blocked());
+        assert!(read(429, "").is_retryable());
+        assert!(read(455, "maintenance").is_retryable());
+        assert!(read(408, "").is_retryable());
+        assert!(read(500, "Server exception").is_retryable());
+        for (code, words) in [(400, ""), (422, "url is wrong"), (501, ""), (505, ""), (500, "prompt is required")] {
+            assert!(matches!(read(code, words), ReadError::Rejected { .. }), "{code} {words}");
+        }
+    }
+
+    #[test]
+    fn a_plain_404_is_not_a_missing_record() {
+        let error = ReadError::from_status(404, None, "<html>");
+        assert!(!error.is_not_found());
+        assert!(!error.is_retryable());
+        assert!(ReadError::from_status(503, None, "").is_retryable());
+        assert!(ReadError::from_status(200, None, "").is_retryable());
+    }
+
+    #[test]
+    fn debug_hides_bodies() {
+        let error = ReadError::malformed("data", Snippet::new("a secret prompt"));
+        assert!(!format!("{error:?} {error}").contains("secret"));
+    }
+}

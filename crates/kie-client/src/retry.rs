@@ -1,0 +1,132 @@
+//! How often a read is repeated: bounded by attempts and by time, with jitter.
+
+use std::{future::Future, time::Duration};
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use tokio::time::{Instant, sleep};
+
+use crate::error::ReadError;
+
+/// The bounds for repeating a read. Paid calls and uploads are never repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetryPolicy {
+    /// Attempts in all, the first included; 0 counts as 1.
+    pub attempts: u32,
+    /// Time in all, from the first attempt to the end of the last.
+    pub total: Duration,
+    /// About how long the first wait is; later ones double, and each is lengthened by chance.
+    pub first_delay: Duration,
+    /// The longest wait before chance is added.
+    pub max_delay: Duration,
+}
+
+impl RetryPolicy {
+    /// A policy with the default waits.
+    pub fn new(attempts: u32, total: Duration) -> Self {
+        Self { attempts, total, ..Self::default() }
+    }
+
+    /// Every request is sent once.
+    pub fn never() -> Self {
+        Self::new(1, Self::default().total)
+    }
+
+    fn delays(&self) -> impl Iterator<Item = Duration> {
+        ExponentialBuilder::default()
+            .with_jitter()
+            .with_min_delay(self.first_delay)
+            .with_max_delay(self.max_delay)
+            .with_max_times(self.attempts.saturating_sub(1) as usize)
+            .build()
+    }
+}
+
+impl Default for RetryPolicy {
+    /// Four attempts within 60 seconds, waiting 0.5, 1 and 2 seconds and a little more by chance.
+    fn default() -> Self {
+        Self {
+            attempts: 4,
+            total: Duration::from_secs(60),
+            first_delay: Duration::from_millis(500),
+            max_delay: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Repeats `attempt` while its error is retryable and the policy allows. The argument is the time that is left.
+pub(crate) async fn repeat<T, F, Fut>(policy: &RetryPolicy, mut attempt: F) -> Result<T, ReadError>
+where
+    F: FnMut(Duration) -> Fut,
+    Fut: Future<Output = Result<T, ReadError>>,
+{
+    let start = Instant::now();
+    let mut delays = policy.delays();
+    loop {
+        let left = policy.total.saturating_sub(start.elapsed());
+        let error = match attempt(left).await {
+            Ok(value) => return Ok(value),
+            Err(error) if !error.is_retryable() => return Err(error),
+            Err(error) => error,
+        };
+        let Some(delay) = delays.next() else { return Err(error) };
+        let delay = delay.max(error.retry_after().unwrap_or_default());
+        if start.elapsed() + delay >= policy.total {
+            return Err(error);
+        }
+        tracing::debug!(code = error.code(), delay_ms = delay.as_millis(), "reading again");
+        sleep(delay).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    fn unavailable() -> ReadError {
+        ReadError::Unavailable { code: 500, message: String::new() }
+    }
+
+    async fn count(policy: RetryPolicy, error: fn() -> ReadError) -> u32 {
+        let calls = Cell::new(0);
+        let result: Result<(), _> = repeat(&policy, |_| {
+            calls.set(calls.get() + 1);
+            async { Err(error()) }
+        })
+        .await;
+        result.unwrap_err();
+        calls.get()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn attempts_are_counted() {
+        assert_eq!(count(RetryPolicy::new(3, Duration::from_secs(600)), unavailable).await, 3);
+        assert_eq!(count(RetryPolicy::never(), unavailable).await, 1);
+        assert_eq!(count(RetryPolicy::new(0, Duration::from_secs(600)), unavailable).await, 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn time_is_counted() {
+        let start = Instant::now();
+        let calls = count(RetryPolicy::new(1000, Duration::from_secs(20)), unavailable).await;
+        assert!((3..12).contains(&calls), "{calls}");
+        assert!(start.elapsed() < Duration::from_secs(20));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_long_retry_after_ends_the_tries() {
+        let error = || ReadError::Throttled {
+            retry_after: Some(Duration::from_secs(3600)),
+            code: Some(429),
+            message: String::new(),
+        };
+        assert_eq!(count(RetryPolicy::default(), error).await, 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn refusals_are_final() {
+        let error = || ReadError::Rejected { code: 400, message: String::new() };
+        assert_eq!(count(RetryPolicy::default(), error).await, 1);
+    }
+}

@@ -1,0 +1,15 @@
+//! What can be made to go wrong, and the one grammar that names it in prompts and scripts.
+
+mod answer;
+mod kinds;
+mod parse;
+mod rule;
+
+pub use answer::Answer;
+pub use kinds::{CallbackFault, CreateAnswer, CreateFault, Fault, RecordFault, ResultFault, Route, Shape};
+pub use parse::BadFault;
+pub use rule::Rule;
+
+pub(crate) use kinds::Moment;
+pub(crate) use parse::marks_in;
+pub(crate) use rule::{Armed, pick};

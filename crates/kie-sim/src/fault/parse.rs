@@ -1,0 +1,266 @@
+//! The grammar: `name=value[:argument][:times=N][:after=N][:p=0.3][:seed=N]`.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::answer::Answer;
+use super::kinds::{CallbackFault, CreateAnswer, CreateFault, Fault, RecordFault, ResultFault, Shape};
+use super::rule::Rule;
+
+/// A text that names no fault.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadFault(
+    /// The text as it was given.
+    pub String,
+);
+
+impl fmt::Display for BadFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` names no fault; see the README for the list", self.0)
+    }
+}
+
+impl std::error::Error for BadFault {}
+
+impl FromStr for Fault {
+    type Err = BadFault;
+
+    fn from_str(text: &str) -> Result<Self, BadFault> {
+        parse_fault(text).ok_or_else(|| BadFault(text.to_owned()))
+    }
+}
+
+impl FromStr for Rule {
+    type Err = BadFault;
+
+    fn from_str(text: &str) -> Result<Self, BadFault> {
+        let bad = || BadFault(text.to_owned());
+        let (mut rest, mut rule) = (text.trim(), Rule::default_with(Fault::Count(1)));
+        while let Some((head, last)) = rest.rsplit_once(':') {
+            let Some((name, value)) = last.split_once('=') else { break };
+            match name {
+                "times" => rule.times = Some(value.parse().map_err(|_| bad())?),
+                "after" => rule.after = value.parse().map_err(|_| bad())?,
+                "seed" => rule.seed = value.parse().map_err(|_| bad())?,
+                "p" => rule.probability = Some(value.parse().map_err(|_| bad())?),
+                _ => break,
+            }
+            rest = head;
+        }
+        rule.fault = rest.parse().map_err(|_: BadFault| bad())?;
+        Ok(rule)
+    }
+}
+
+/// The rules in `[sim:…]` marks of a text; marks that say nothing known are left alone.
+pub(crate) fn marks_in(text: &str) -> Vec<Rule> {
+    text.split("[sim:").skip(1).filter_map(|rest| rest.split_once(']')?.0.parse().ok()).collect()
+}
+
+fn parse_fault(text: &str) -> Option<Fault> {
+    let (name, value) = text.split_once('=').unwrap_or((text, ""));
+    Some(match name {
+        "duration" => Fault::Duration(duration(value)?),
+        "count" => Fault::Count(value.parse().ok().filter(|count| (1..=100).contains(count))?),
+        "size" => Fault::Size(size(value)?),
+        "fail" => fail(value),
+        "moderation" => Fault::Fail(
+            "SENSITIVE_WORD_ERROR".to_owned(),
+            "Your prompt was flagged as violating content policies.".to_owned(),
+        ),
+        "state" if !value.is_empty() => Fault::Record(RecordFault::State(value.to_owned())),
+        "success-without-urls" => Fault::Shape(Shape::NoUrls),
+        "shape" => Fault::Shape(shape(value)?),
+        "callback" => Fault::Callback(callback(value)?),
+        "create" => Fault::Create(create(value)?),
+        "record" => Fault::Record(record(value)?),
+        "result" => Fault::Result(result(value)?),
+        "answer" => Fault::Answer(Answer::parse(value)?),
+        _ => return None,
+    })
+}
+
+fn fail(value: &str) -> Fault {
+    let (code, text) = value.split_once(':').unwrap_or((value, "Internal server error"));
+    let code = if code.is_empty() { "500" } else { code };
+    Fault::Fail(code.to_owned(), text.to_owned())
+}
+
+fn shape(value: &str) -> Option<Shape> {
+    Some(match value {
+        "no-urls" => Shape::NoUrls,
+        "empty-text" => Shape::EmptyText,
+        "null" => Shape::Null,
+        "not-json" => Shape::NotJson,
+        "truncated" => Shape::Truncated,
+        "object" => Shape::Object,
+        "url-text" => Shape::UrlText,
+        "url-objects" => Shape::UrlObjects,
+        "array" => Shape::Array,
+        "bare-url" => Shape::BareUrl,
+        "outputs" => Shape::Outputs,
+        "watermark" => Shape::Watermark,
+        "frames" => Shape::Frames,
+        "documented" => Shape::Documented,
+        _ => return None,
+    })
+}
+
+fn callback(value: &str) -> Option<CallbackFault> {
+    let (word, rest) = value.split_once(':').map_or((value, None), |(word, rest)| (word, Some(rest)));
+    Some(match word {
+        "none" => CallbackFault::None,
+        "early" => CallbackFault::Early,
+        "duplicate" => CallbackFault::Duplicate(rest.unwrap_or("2").parse().ok().filter(|n| (2..=1000).contains(n))?),
+        "before-answer" => CallbackFault::BeforeAnswer,
+        "late" => CallbackFault::Late(duration(rest?)?),
+        "bad-signature" => CallbackFault::BadSignature,
+        "no-signature" => CallbackFault::NoSignature,
+        "stale-timestamp" => CallbackFault::StaleTimestamp,
+        "foreign-body" => CallbackFault::ForeignBody,
+        "array" => CallbackFault::Array,
+        "text-body" => CallbackFault::TextBody,
+        "not-json" => CallbackFault::NotJson,
+        "empty" => CallbackFault::Empty,
+        "conflict" => CallbackFault::Conflict,
+        "snake-id" => CallbackFault::SnakeId,
+        "top-id" => CallbackFault::TopId,
+        "both-ids" => CallbackFault::BothIds,
+        "no-id" => CallbackFault::NoId,
+        "unknown-task" => CallbackFault::UnknownTask,
+        "huge" => CallbackFault::Huge(size(rest.unwrap_or("10MiB")).filter(|bytes| *bytes <= MEMORY_BYTES_MAX)?),
+        "no-result" => CallbackFault::NoResult,
+        "legacy" => CallbackFault::Legacy,
+        "minimal" => CallbackFault::Minimal,
+        "then-fail" => CallbackFault::ThenFail,
+        "fail-first" => CallbackFault::FailFirst,
+        "then-progress" => CallbackFault::ThenProgress,
+        _ => return None,
+    })
+}
+
+fn create(value: &str) -> Option<CreateFault> {
+    let (value, no_task) = value.strip_suffix(":none").map_or((value, false), |value| (value, true));
+    let answer = match value {
+        "no-id" => CreateAnswer::NoId,
+        "message-key" => CreateAnswer::MessageKey,
+        "documented-id" => CreateAnswer::DocumentedId,
+        _ => CreateAnswer::Answer(Answer::parse(value)?),
+    };
+    let refused = match &answer {
+        CreateAnswer::Answer(Answer::Code(..) | Answer::HttpCode(_)) => true,
+        CreateAnswer::Answer(Answer::Http(status)) => *status < 500,
+        _ => false,
+    };
+    Some(CreateFault { answer, task: !refused && !no_task })
+}
+
+fn record(value: &str) -> Option<RecordFault> {
+    Some(match value {
+        "null" => RecordFault::Null,
+        "other-task" => RecordFault::OtherTask,
+        "other-model" => RecordFault::OtherModel,
+        "other-callback" => RecordFault::OtherCallback,
+        "numeric-fail-code" => RecordFault::NumericFailCode,
+        "broken-param" => RecordFault::BrokenParam,
+        _ => match value.split_once(':') {
+            Some(("huge", bytes)) => RecordFault::Huge(size(bytes).filter(|bytes| *bytes <= MEMORY_BYTES_MAX)?),
+            _ => RecordFault::Answer(Answer::parse(value)?),
+        },
+    })
+}
+
+fn result(value: &str) -> Option<ResultFault> {
+    let (word, rest) = value.split_once(':').map_or((value, None), |(word, rest)| (word, Some(rest)));
+    Some(match word {
+        "json" => ResultFault::Json,
+        "truncated" => ResultFault::Truncated,
+        "redirect" => ResultFault::Redirect(rest.filter(|url| !url.is_empty())?.to_owned()),
+        "private" => ResultFault::Private(rest.unwrap_or("http://169.254.169.254/latest/meta-data/").to_owned()),
+        "wrong-type" => ResultFault::WrongType,
+        "no-type" => ResultFault::NoType,
+        "no-length" => ResultFault::NoLength,
+        "no-range" => ResultFault::NoRange,
+        "expired" => ResultFault::Expired,
+        "needs-agent" => ResultFault::NeedsAgent,
+        "stall" => ResultFault::Stall,
+        "pace" => ResultFault::Pace(size(rest?).filter(|bytes| *bytes > 0)?),
+        digits if digits.len() == 3 && digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+            ResultFault::Status(digits.parse().ok().filter(|status| (300..=599).contains(status))?)
+        }
+        _ => ResultFault::Answer(Answer::parse(value)?),
+    })
+}
+
+/// The most a fault may make this process hold for one answer.
+const MEMORY_BYTES_MAX: u64 = 64 << 20;
+
+/// `250ms`, `5s`, `2m`, `1h` or plain seconds; at most ten days.
+pub(super) fn duration(text: &str) -> Option<Duration> {
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let scale = match unit {
+        "ms" => 0.001,
+        "" | "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return None,
+    };
+    let seconds = number.parse::<f64>().ok()? * scale;
+    (seconds <= 864_000.0).then(|| Duration::from_secs_f64(seconds))
+}
+
+/// `512`, `64KiB`, `10MiB`, `2GiB` (also `k`, `m`, `g`, `KB`, `MB`, `GB`, all binary); at most 1 TiB.
+pub(super) fn size(text: &str) -> Option<u64> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let shift = match unit.to_ascii_lowercase().as_str() {
+        "" | "b" => 0,
+        "k" | "kb" | "kib" => 10,
+        "m" | "mb" | "mib" => 20,
+        "g" | "gb" | "gib" => 30,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(1 << shift).filter(|bytes| *bytes <= 1 << 40)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_are_read_with_their_counters() {
+        let rules = marks_in("a kite [sim:duration=250ms] and [sim:create=429:times=2] [sim:fail=500:Internal server error]");
+        assert_eq!(rules.len(), 3);
+        assert_eq!(rules[0].fault, Fault::Duration(Duration::from_millis(250)));
+        assert_eq!(rules[1].times, Some(2));
+        assert_eq!(rules[2].fault, Fault::Fail("500".into(), "Internal server error".into()));
+    }
+
+    #[test]
+    fn a_lost_answer_still_makes_the_task_and_a_refusal_does_not() {
+        for lost in ["timeout", "reset", "no-id", "broken-json", "http500", "http502", "empty", "html", "cut"] {
+            assert!(create(lost).unwrap().task, "{lost}");
+            assert!(!create(&format!("{lost}:none")).unwrap().task, "{lost}");
+        }
+        for refused in ["429", "455", "402", "credits", "busy", "http429", "http404", "field", "model", "500:text"] {
+            assert!(!create(refused).unwrap().task, "{refused}");
+        }
+    }
+
+    #[test]
+    fn urls_keep_their_colons() {
+        let rule: Rule = "result=redirect:http://127.0.0.1:9/x?a=b:times=1".parse().unwrap();
+        assert_eq!(rule.fault, Fault::Result(ResultFault::Redirect("http://127.0.0.1:9/x?a=b".into())));
+        assert_eq!(rule.times, Some(1));
+    }
+
+    #[test]
+    fn nonsense_names_no_fault() {
+        for text in ["", "x", "create=", "duration=5y", "size=-1", "callback=late", "result=999", "count=0"] {
+            assert!(text.parse::<Rule>().is_err(), "{text}");
+        }
+        assert!(marks_in("[sim:nothing] [sim:").is_empty());
+    }
+}

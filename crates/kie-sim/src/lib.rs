@@ -1,0 +1,1 @@
+//! A faithful simulator of the KIE.ai API on local ports, with scripted faults.

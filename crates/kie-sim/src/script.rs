@@ -1,0 +1,226 @@
+//! Faults that tests order from outside: by route, task, model or prompt.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, RwLock};
+
+use serde::{Deserialize, Serialize};
+
+use crate::fault::{Armed, BadFault, Fault, Moment, Route, Rule, pick};
+
+/// A fault and what it applies to; every filter that is set must hold.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Script {
+    /// What happens and how often.
+    pub rule: Rule,
+    /// Only on this route.
+    pub route: Option<Route>,
+    /// Only for this task id.
+    pub task: Option<String>,
+    /// Only for this model; a trailing `*` matches any ending.
+    pub model: Option<String>,
+    /// Only for tasks whose input contains this text.
+    pub prompt: Option<String>,
+}
+
+impl Script {
+    /// A script from the grammar of the marks, such as `create=429:times=2`.
+    pub fn parse(text: &str) -> Result<Self, BadFault> {
+        Ok(Self { rule: text.parse()?, route: None, task: None, model: None, prompt: None })
+    }
+
+    /// The same, only on this route.
+    #[must_use]
+    pub fn on(self, route: Route) -> Self {
+        Self { route: Some(route), ..self }
+    }
+
+    /// The same, only for this task id.
+    #[must_use]
+    pub fn for_task(self, id: impl Into<String>) -> Self {
+        Self { task: Some(id.into()), ..self }
+    }
+
+    /// The same, only for this model; a trailing `*` matches any ending.
+    #[must_use]
+    pub fn for_model(self, model: impl Into<String>) -> Self {
+        Self { model: Some(model.into()), ..self }
+    }
+
+    /// The same, only for tasks whose input contains this text.
+    #[must_use]
+    pub fn for_prompt(self, text: impl Into<String>) -> Self {
+        Self { prompt: Some(text.into()), ..self }
+    }
+
+    /// The same, at most so many times.
+    #[must_use]
+    pub fn times(mut self, times: u32) -> Self {
+        self.rule.times = Some(times);
+        self
+    }
+
+    /// The same, only after so many occasions have passed unharmed.
+    #[must_use]
+    pub fn after(mut self, occasions: u32) -> Self {
+        self.rule.after = occasions;
+        self
+    }
+
+    /// The same with this chance (0.0 to 1.0) on each occasion, repeatable by its seed.
+    #[must_use]
+    pub fn with_chance(mut self, probability: f64, seed: u64) -> Self {
+        self.rule.probability = Some(probability);
+        self.rule.seed = seed;
+        self
+    }
+
+    fn applies(&self, scene: &Scene<'_>) -> bool {
+        self.route.is_none_or(|route| scene.route == Some(route))
+            && self.task.as_deref().is_none_or(|id| scene.task == Some(id))
+            && self.model.as_deref().is_none_or(|model| scene.model.is_some_and(|name| fits(model, name)))
+            && self.prompt.as_deref().is_none_or(|text| scene.input.is_some_and(|input| input.contains(text)))
+    }
+}
+
+fn fits(pattern: &str, name: &str) -> bool {
+    pattern.strip_suffix('*').map_or(pattern == name, |start| name.starts_with(start))
+}
+
+/// What is happening when scripts are asked.
+#[derive(Default, Clone, Copy)]
+pub(crate) struct Scene<'a> {
+    pub(crate) route: Option<Route>,
+    pub(crate) task: Option<&'a str>,
+    pub(crate) model: Option<&'a str>,
+    pub(crate) input: Option<&'a str>,
+}
+
+/// A script as the admin path takes and shows it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ScriptForm {
+    #[serde(default, skip_deserializing)]
+    pub(crate) id: u64,
+    pub(crate) fault: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) route: Option<Route>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) task: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) model: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) prompt: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) times: Option<u32>,
+    #[serde(default)]
+    pub(crate) after: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) probability: Option<f64>,
+    #[serde(default)]
+    pub(crate) seed: u64,
+    #[serde(default, skip_deserializing)]
+    pub(crate) struck: u32,
+}
+
+impl TryFrom<ScriptForm> for Script {
+    type Error = BadFault;
+
+    fn try_from(form: ScriptForm) -> Result<Self, BadFault> {
+        let mut rule: Rule = form.fault.parse()?;
+        rule.times = form.times.or(rule.times);
+        rule.after = rule.after.max(form.after);
+        rule.probability = form.probability.or(rule.probability);
+        rule.seed = if form.seed == 0 { rule.seed } else { form.seed };
+        Ok(Self { rule, route: form.route, task: form.task, model: form.model, prompt: form.prompt })
+    }
+}
+
+struct Entry {
+    id: u64,
+    text: String,
+    script: Script,
+    armed: Armed,
+}
+
+/// The scripts in force. Without any, asking costs one atomic load.
+#[derive(Default)]
+pub(crate) struct Scripts {
+    count: AtomicUsize,
+    next_id: AtomicU64,
+    entries: RwLock<Vec<Arc<Entry>>>,
+}
+
+/// More scripts than this are refused.
+const SCRIPTS_MAX: usize = 10_000;
+
+impl Scripts {
+    /// Puts a script in force and gives its number; `None` if there are too many.
+    pub(crate) fn add(&self, script: Script, text: &str) -> Option<u64> {
+        let mut entries = self.entries.write().ok()?;
+        if entries.len() >= SCRIPTS_MAX {
+            return None;
+        }
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed) + 1;
+        let armed = Armed::new(script.rule.clone(), 0);
+        entries.push(Arc::new(Entry { id, text: text.to_owned(), script, armed }));
+        self.count.store(entries.len(), Ordering::Release);
+        Some(id)
+    }
+
+    pub(crate) fn clear(&self) {
+        if let Ok(mut entries) = self.entries.write() {
+            entries.clear();
+            self.count.store(0, Ordering::Release);
+        }
+    }
+
+    pub(crate) fn forms(&self) -> Vec<ScriptForm> {
+        self.entries.read().map(|entries| entries.iter().map(|entry| entry.form()).collect()).unwrap_or_default()
+    }
+
+    /// The faults of this moment that strike now.
+    pub(crate) fn pick(&self, moment: Moment, scene: &Scene<'_>) -> Vec<Fault> {
+        if self.count.load(Ordering::Acquire) == 0 {
+            return Vec::new();
+        }
+        let Ok(entries) = self.entries.read() else { return Vec::new() };
+        pick(entries.iter().filter(|entry| entry.script.applies(scene)).map(|entry| &entry.armed), moment)
+    }
+}
+
+impl Entry {
+    fn form(&self) -> ScriptForm {
+        let rule = &self.script.rule;
+        ScriptForm {
+            id: self.id,
+            fault: self.text.clone(),
+            route: self.script.route,
+            task: self.script.task.clone(),
+            model: self.script.model.clone(),
+            prompt: self.script.prompt.clone(),
+            times: rule.times,
+            after: rule.after,
+            probability: rule.probability,
+            seed: rule.seed,
+            struck: self.armed.struck(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_filter_must_hold() {
+        let scripts = Scripts::default();
+        scripts.add(Script::parse("record=500").unwrap().for_model("kling*").for_prompt("kite"), "record=500").unwrap();
+        let scene = |model, input| Scene { model: Some(model), input: Some(input), ..Scene::default() };
+        assert_eq!(scripts.pick(Moment::Record, &scene("kling-2.6/text-to-video", "a kite")).len(), 1);
+        assert!(scripts.pick(Moment::Record, &scene("wan/2", "a kite")).is_empty());
+        assert!(scripts.pick(Moment::Record, &scene("kling-2", "a dune")).is_empty());
+        assert!(scripts.pick(Moment::Create, &scene("kling-2", "a kite")).is_empty());
+        scripts.clear();
+        assert!(scripts.forms().is_empty());
+    }
+}

@@ -1,0 +1,214 @@
+//! A task: what was asked, what it will make, how far it is.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::config::Stages;
+use crate::fault::{Armed, Fault, Moment, Rule, Shape, marks_in, pick};
+use crate::files::Format;
+use crate::ids::fnv;
+use crate::lock::locked;
+use crate::models::Kind;
+use crate::script::Scene;
+
+/// How a task ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Outcome {
+    Success,
+    Fail { code: String, message: String },
+}
+
+/// What was ordered; never changes and is written down whole.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Order {
+    pub(crate) id: String,
+    pub(crate) seq: u64,
+    pub(crate) model: String,
+    pub(crate) kind: Kind,
+    pub(crate) input: Map<String, Value>,
+    pub(crate) callback_url: Option<String>,
+    pub(crate) created_ms: u64,
+    pub(crate) due_ms: u64,
+    pub(crate) cost_micro: u64,
+    pub(crate) count: u32,
+    pub(crate) bytes: Option<u64>,
+}
+
+/// How far a task is.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Progress {
+    pub(crate) outcome: Option<Outcome>,
+    pub(crate) done_ms: u64,
+    pub(crate) told: bool,
+    reads_window: (u64, u32),
+}
+
+/// An order with its marks and its progress.
+pub(crate) struct Task {
+    pub(crate) order: Order,
+    /// The input as JSON text, for scripts and for `param`.
+    pub(crate) input_text: String,
+    marks: Vec<Armed>,
+    progress: Mutex<Progress>,
+}
+
+impl Task {
+    pub(crate) fn new(order: Order, progress: Progress) -> Arc<Self> {
+        let input_text = Value::Object(order.input.clone()).to_string();
+        let salt = fnv(&order.id);
+        let marks = marks_of(&order.input).into_iter().map(|rule| Armed::new(rule, salt)).collect();
+        Arc::new(Self { order, input_text, marks, progress: Mutex::new(progress) })
+    }
+
+    pub(crate) fn progress(&self) -> Progress {
+        locked(&self.progress).clone()
+    }
+
+    /// Ends the task once; later calls say `false` and change nothing.
+    pub(crate) fn end(&self, outcome: Outcome, now_ms: u64) -> bool {
+        let mut progress = locked(&self.progress);
+        if progress.outcome.is_some() {
+            return false;
+        }
+        progress.outcome = Some(outcome);
+        progress.done_ms = now_ms;
+        true
+    }
+
+    pub(crate) fn is_final(&self) -> bool {
+        locked(&self.progress).outcome.is_some()
+    }
+
+    pub(crate) fn set_told(&self) {
+        locked(&self.progress).told = true;
+    }
+
+    /// Whether one more read of this task is allowed in this second.
+    pub(crate) fn admit_read(&self, limit: u32, now_ms: u64) -> bool {
+        let mut progress = locked(&self.progress);
+        let second = now_ms / 1000;
+        if progress.reads_window.0 != second {
+            progress.reads_window = (second, 0);
+        }
+        progress.reads_window.1 = progress.reads_window.1.saturating_add(1);
+        limit == 0 || progress.reads_window.1 <= limit
+    }
+
+    /// The faults of the marks in the input that strike now.
+    pub(crate) fn pick(&self, moment: Moment) -> Vec<Fault> {
+        if self.marks.is_empty() { Vec::new() } else { pick(&self.marks, moment) }
+    }
+
+    /// A form of the result that is asked for without counting the occasion.
+    pub(crate) fn lasting_shape(&self) -> Option<Shape> {
+        self.marks.iter().find_map(|armed| match armed.rule.fault {
+            Fault::Shape(shape) => Some(shape),
+            _ => None,
+        })
+    }
+
+    pub(crate) fn scene(&self) -> Scene<'_> {
+        Scene {
+            route: None,
+            task: Some(&self.order.id),
+            model: Some(&self.order.model),
+            input: Some(&self.input_text),
+        }
+    }
+
+    /// The word for its state now.
+    pub(crate) fn state(&self, progress: &Progress, stages: Stages, now_ms: u64) -> &'static str {
+        match &progress.outcome {
+            Some(Outcome::Success) => "success",
+            Some(Outcome::Fail { .. }) => "fail",
+            None => self.running_state(stages, now_ms),
+        }
+    }
+
+    fn running_state(&self, stages: Stages, now_ms: u64) -> &'static str {
+        let whole = self.order.due_ms.saturating_sub(self.order.created_ms).max(1);
+        let third = now_ms.saturating_sub(self.order.created_ms).saturating_mul(3) / whole;
+        match (stages, third) {
+            (_, 0) => "waiting",
+            (Stages::All, 1) => "queuing",
+            (Stages::All, _) => "generating",
+            (Stages::Observed, _) if says_generating(&self.order.model) => "generating",
+            (Stages::Observed, _) => "waiting",
+        }
+    }
+
+    /// The text people see in the result: the prompt without its marks.
+    pub(crate) fn caption(&self) -> String {
+        let text = ["prompt", "text", "lyrics", "title"]
+            .iter()
+            .find_map(|key| self.order.input.get(*key)?.as_str())
+            .unwrap_or(&self.order.model);
+        without_marks(text)
+    }
+
+    /// Suno models of the jobs path: two tracks, described in a form of their own.
+    pub(crate) fn is_music(&self) -> bool {
+        self.order.kind == Kind::Audio && self.order.model.starts_with("ai-music-api/")
+    }
+
+    /// The format of the main files.
+    pub(crate) fn format(&self) -> Format {
+        match self.order.kind {
+            Kind::Video => Format::Mp4,
+            Kind::Audio => Format::Mp3,
+            Kind::Image | Kind::Text => Format::of_image(&self.order.input),
+        }
+    }
+}
+
+/// The three models that were seen to say `generating`.
+fn says_generating(model: &str) -> bool {
+    ["gpt-image-2-text-to-image", "kling-3.0/video", "seedream-5-lite"].iter().any(|name| model.contains(name))
+}
+
+/// The marks in every text of an input.
+pub(crate) fn marks_of(input: &Map<String, Value>) -> Vec<Rule> {
+    let mut rules = Vec::new();
+    input.values().for_each(|value| collect_marks(value, &mut rules));
+    rules
+}
+
+fn collect_marks(value: &Value, rules: &mut Vec<Rule>) {
+    match value {
+        Value::String(text) if text.contains("[sim:") => rules.extend(marks_in(text)),
+        Value::Array(items) => items.iter().for_each(|item| collect_marks(item, rules)),
+        Value::Object(fields) => fields.values().for_each(|field| collect_marks(field, rules)),
+        _ => {}
+    }
+}
+
+fn without_marks(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find("[sim:") {
+        clean.push_str(&rest[..start]);
+        rest = rest[start..].find(']').map_or("", |end| &rest[start + end + 1..]);
+    }
+    clean.push_str(rest);
+    clean.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The end of a task that starts now and runs for so long.
+pub(crate) fn due(now_ms: u64, runs: Duration) -> u64 {
+    now_ms.saturating_add(crate::clock::whole_ms(runs))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_are_found_at_any_depth_and_hidden_from_people() {
+        let input = serde_json::json!({"turns": [{"text": "hello [sim:count=3] you"}], "n": 1});
+        assert_eq!(marks_of(input.as_object().unwrap()).len(), 1);
+        assert_eq!(without_marks("a [sim:count=3] kite [sim:size=1GiB]"), "a kite");
+    }
+}

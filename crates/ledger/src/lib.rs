@@ -1,0 +1,1 @@
+//! Money rules over the store: orders, settlement, top-ups, refunds, audit, receipts.

@@ -1,0 +1,1 @@
+//! The use cases: submit, advance a job, deliver, reconcile.

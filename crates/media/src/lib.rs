@@ -1,0 +1,1 @@
+//! Results kept in object storage: fetch, check, store, thumbnail, serve.

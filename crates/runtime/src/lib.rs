@@ -1,0 +1,1 @@
+//! Configuration and composition: builds the services the binaries run.

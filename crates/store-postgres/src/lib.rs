@@ -1,0 +1,1 @@
+//! The persistence ports on PostgreSQL.

@@ -1,0 +1,102 @@
+//! Assets: rows of files; each is written before its object.
+
+use async_trait::async_trait;
+use domain::{AccountId, Asset, AssetId, AssetRole, JobId, MediaKind, Scope, Timestamp};
+
+use crate::StoreError;
+
+/// A file that is to become ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewAsset {
+    /// Its id.
+    pub id: AssetId,
+    /// Its owner.
+    pub account: AccountId,
+    /// The job that made it.
+    pub job: Option<JobId>,
+    /// Place among the job's assets of the same role.
+    pub index: u16,
+    /// Why it is kept.
+    pub role: AssetRole,
+    /// What it is.
+    pub kind: MediaKind,
+    /// Where the provider has it.
+    pub source_url: Option<String>,
+    /// Name of its object.
+    pub object: String,
+}
+
+/// What is known of a file once its bytes are in our storage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredFile {
+    /// Type by content.
+    pub content_type: String,
+    /// Length in bytes.
+    pub bytes: u64,
+    /// Hash of the bytes.
+    pub sha256: [u8; 32],
+    /// Width in pixels, where known.
+    pub width: Option<u32>,
+    /// Height in pixels, where known.
+    pub height: Option<u32>,
+    /// Length in milliseconds, where known.
+    pub duration_ms: Option<u64>,
+    /// Object of the thumbnail, where one was made.
+    pub thumbnail: Option<String>,
+}
+
+/// A fresh copy of an upload at the provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProviderCopy {
+    /// The provider's address of it.
+    pub url: String,
+    /// Until when it may be used.
+    pub until: Timestamp,
+}
+
+/// Assets.
+#[async_trait]
+pub trait AssetStore: Send + Sync {
+    /// Writes the `pending` row of an upload. [`StoreError::NotFound`] if the account does not exist.
+    async fn add_asset(&self, asset: &NewAsset, at: Timestamp) -> Result<(), StoreError>;
+    /// Marks a `pending` asset `stored`. With `fence`, only while its job's fence is that; false if nothing was written.
+    /// The job's `updated_at` and `version` rise.
+    async fn asset_stored(
+        &self,
+        id: AssetId,
+        fence: Option<i64>,
+        file: &StoredFile,
+        at: Timestamp,
+    ) -> Result<bool, StoreError>;
+    /// Counts a failed try of a `pending` asset under its job's fence: `tries` rises, `first_try_at` is set once,
+    /// `last_error` and, if given, a new `source_url` are kept. False if nothing was written.
+    async fn asset_failed(
+        &self,
+        id: AssetId,
+        fence: i64,
+        error: &str,
+        counts: bool,
+        new_url: Option<&str>,
+        at: Timestamp,
+    ) -> Result<bool, StoreError>;
+    /// Gives a `pending` asset up under its job's fence; false if nothing was written.
+    async fn asset_lost(
+        &self,
+        id: AssetId,
+        fence: i64,
+        reason: &str,
+        at: Timestamp,
+    ) -> Result<bool, StoreError>;
+    /// Keeps a fresh copy of an upload at the provider.
+    async fn set_provider_copy(&self, id: AssetId, copy: &ProviderCopy) -> Result<(), StoreError>;
+    /// One asset, if the reader may see it.
+    async fn find_asset(&self, id: AssetId, scope: Scope) -> Result<Option<Asset>, StoreError>;
+    /// The assets of these jobs, by job, role (outputs first) and index; one query whatever their number.
+    async fn assets_of(&self, jobs: &[JobId]) -> Result<Vec<Asset>, StoreError>;
+    /// Stored assets of jobs hidden before `hidden_before`, not yet deleted, at most `limit`.
+    async fn purgeable_assets(&self, hidden_before: Timestamp, limit: u32) -> Result<Vec<Asset>, StoreError>;
+    /// Marks assets whose bytes were deleted; rows and hashes stay.
+    async fn assets_deleted(&self, ids: &[AssetId], at: Timestamp) -> Result<(), StoreError>;
+    /// Stored assets after `after` by id, at most `limit`; for audits of storage.
+    async fn list_stored_assets(&self, after: Option<AssetId>, limit: u32) -> Result<Vec<Asset>, StoreError>;
+}

@@ -1,0 +1,1 @@
+//! Every promise of the ports as test functions.

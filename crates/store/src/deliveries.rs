@@ -1,0 +1,76 @@
+//! Deliveries: the outbox, written with the state it tells of.
+
+use async_trait::async_trait;
+use domain::{AccountId, Channel, Delivery, DeliveryEvent, DeliveryId, JobId, Scope, Timestamp};
+
+use crate::StoreError;
+
+/// A delivery owed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewDelivery {
+    /// Its id.
+    pub id: DeliveryId,
+    /// How.
+    pub channel: Channel,
+    /// Where.
+    pub address: String,
+    /// Of what.
+    pub event: DeliveryEvent,
+}
+
+/// How a try ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DeliveryResult {
+    /// The recipient took it.
+    Delivered,
+    /// Try again at this moment.
+    Retry {
+        /// When.
+        at: Timestamp,
+        /// What went wrong.
+        error: String,
+    },
+    /// Wait until this moment without counting a try: the channel said so, or is not set up here.
+    Postponed {
+        /// When.
+        at: Timestamp,
+        /// Why.
+        error: String,
+    },
+    /// Given up.
+    Dead {
+        /// What went wrong.
+        error: String,
+    },
+}
+
+/// Deliveries.
+#[async_trait]
+pub trait DeliveryStore: Send + Sync {
+    /// Claims due deliveries: pending, `wake_at <= now`, no live lease; at most `limit`. Skips what others are claiming.
+    async fn claim_deliveries(
+        &self,
+        now: Timestamp,
+        lease_until: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Delivery>, StoreError>;
+    /// Writes how a try ended, under its fence; the lease is freed and the job's `version` and `updated_at` rise. False if
+    /// the fence is stale.
+    async fn record_delivery(
+        &self,
+        delivery: &Delivery,
+        result: &DeliveryResult,
+        at: Timestamp,
+    ) -> Result<bool, StoreError>;
+    /// Makes the deliveries of a job that are done or dead pending and due again, with the same ids; how many.
+    async fn redeliver(&self, job: JobId, scope: Scope, at: Timestamp) -> Result<u64, StoreError>;
+    /// The deliveries of these jobs, by job and time; one query whatever their number.
+    async fn deliveries_of(&self, jobs: &[JobId]) -> Result<Vec<Delivery>, StoreError>;
+    /// Dead deliveries, newest first, before `before` by id, at most `limit`.
+    async fn list_dead_deliveries(
+        &self,
+        account: Option<AccountId>,
+        before: Option<DeliveryId>,
+        limit: u32,
+    ) -> Result<Vec<Delivery>, StoreError>;
+}

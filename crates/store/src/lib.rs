@@ -1,0 +1,63 @@
+//! Persistence ports: what the product needs of a database, one file per noun.
+//!
+//! Two adapters implement them, `store-postgres` and `store-sqlite`; the `conformance` feature holds the promises as
+//! tests that both run. Every method is one transaction, takes the time as an argument and never waits on the network
+//! beyond its own database. Money, state, timeline and deliveries of one move are written by one [`Step`].
+
+mod accounts;
+mod assets;
+mod callbacks;
+#[cfg(feature = "conformance")]
+pub mod conformance;
+mod deliveries;
+mod error;
+mod jobs;
+mod orders;
+mod reports;
+mod shop;
+mod slots;
+mod transfers;
+
+pub use accounts::{AccountStore, Added, NewAccount, NewToken, TokenOwner};
+pub use assets::{AssetStore, NewAsset, ProviderCopy, StoredFile};
+pub use callbacks::{CallbackStore, KeptCallback, NewCallback};
+pub use deliveries::{DeliveryResult, DeliveryStore, NewDelivery};
+pub use error::StoreError;
+pub use jobs::{
+    Began, BeginAttempt, ClaimJobs, Flags, Guard, JobFilter, JobPatch, JobStore, Lease, NewEntry, Recorded,
+    Step, TaskSaved, WakeJob, WakeReason,
+};
+pub use orders::{NewJob, NewOrder, OrderLimits, OrderStore, Placed};
+pub use reports::{AuditFinding, KindCounts, ModelTimes, Overview, ReportStore, StuckLimits};
+pub use shop::{OpenShop, ShopStore};
+pub use slots::{Breaker, ModelHealth, SlotStore};
+pub use transfers::{Credited, Delta, NewTransfer, TransferFilter, TransferStore, account_delta};
+
+/// Everything the product keeps. Adapters implement the nouns; this gathers them.
+pub trait Store:
+    AccountStore
+    + AssetStore
+    + CallbackStore
+    + DeliveryStore
+    + JobStore
+    + OrderStore
+    + ReportStore
+    + ShopStore
+    + SlotStore
+    + TransferStore
+{
+}
+
+impl<T> Store for T where
+    T: AccountStore
+        + AssetStore
+        + CallbackStore
+        + DeliveryStore
+        + JobStore
+        + OrderStore
+        + ReportStore
+        + ShopStore
+        + SlotStore
+        + TransferStore
+{
+}

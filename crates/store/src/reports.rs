@@ -1,0 +1,93 @@
+//! Reports: the audit of the books, and what operators look at.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::{DeliveryState, JobState, MediaKind, Timestamp};
+
+use crate::StoreError;
+
+/// Something the books must not say.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct AuditFinding {
+    /// The broken invariant: `I1`, `I2`, `I4`, `I5`.
+    pub invariant: &'static str,
+    /// What it is about: `account`, `job`, `delivery`, `transfer`, `asset`.
+    pub noun: &'static str,
+    /// Its id.
+    pub id: String,
+    /// What is wrong, with the numbers.
+    pub detail: String,
+}
+
+/// Counts by kind of media.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct KindCounts {
+    /// The kind.
+    pub kind: MediaKind,
+    /// Outputs announced by records.
+    pub expected: u64,
+    /// Outputs in our storage.
+    pub stored: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+}
+
+/// How long jobs of one model took, seconds.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct ModelTimes {
+    /// The model.
+    pub model: String,
+    /// Ended jobs in the window.
+    pub jobs: u64,
+    /// Of them, done.
+    pub done: u64,
+    /// Median of order → done.
+    pub p50_s: f64,
+    /// 95th percentile of order → done.
+    pub p95_s: f64,
+}
+
+/// What an operator looks at first.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Overview {
+    /// Jobs by state: those not final now, and final ones that ended in the window.
+    pub states: Vec<(JobState, u64)>,
+    /// Deliveries by state: pending and dead now, done in the window.
+    pub deliveries: Vec<(DeliveryState, u64)>,
+    /// By model, most jobs first, at most 50.
+    pub models: Vec<ModelTimes>,
+    /// By kind, in the window.
+    pub outputs: Vec<KindCounts>,
+    /// The oldest due row without a live lease that is not `pending`.
+    pub oldest_due: Option<Timestamp>,
+    /// Callbacks that no job knows, in the window.
+    pub orphans: u64,
+}
+
+/// From what age a job that is not final counts as stuck.
+#[derive(Debug, Clone, Copy)]
+pub struct StuckLimits {
+    /// Images and text.
+    pub image: Duration,
+    /// Audio.
+    pub audio: Duration,
+    /// Video.
+    pub video: Duration,
+}
+
+/// Reports.
+#[async_trait]
+pub trait ReportStore: Send + Sync {
+    /// Checks I1, I2, I4 and I5 over all rows in one snapshot, without network; at most 1000 findings, ordered.
+    async fn audit(&self, now: Timestamp) -> Result<Vec<AuditFinding>, StoreError>;
+    /// The overview of the time since `since`.
+    async fn overview(&self, since: Timestamp, now: Timestamp) -> Result<Overview, StoreError>;
+    /// Jobs not final and older than their kind's limit (drafts apart), oldest first, at most `limit`.
+    async fn stuck_jobs(
+        &self,
+        limits: &StuckLimits,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<domain::Job>, StoreError>;
+}

@@ -1,0 +1,101 @@
+//! Transfers: append-only double entries, unique by key.
+
+use async_trait::async_trait;
+use domain::{
+    AccountId, Book, JobId, Money, MoneyError, Scope, Timestamp, Transfer, TransferId, TransferKind,
+};
+
+use crate::StoreError;
+
+/// A movement to be written; becomes a [`Transfer`] at the time of its transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewTransfer {
+    /// Its id.
+    pub id: TransferId,
+    /// The customer's account.
+    pub account: AccountId,
+    /// The job it belongs to.
+    pub job: Option<JobId>,
+    /// Why.
+    pub kind: TransferKind,
+    /// Unique in the whole shop.
+    pub key: String,
+    /// The book that gives.
+    pub debit: Book,
+    /// The book that takes.
+    pub credit: Book,
+    /// Above zero.
+    pub amount: Money,
+    /// A person's or the rule's reason.
+    pub reason: Option<String>,
+}
+
+/// What movements do to the two balances of their account, minor units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Delta {
+    /// Change of `available`.
+    pub available: i64,
+    /// Change of `held`.
+    pub held: i64,
+}
+
+/// The fold of movements: what they do to their account's balances. All must belong to one account.
+pub fn account_delta(transfers: &[NewTransfer]) -> Result<Delta, MoneyError> {
+    let side = |book: Book, sum: i64, amount: i64| {
+        if sum_touches(book) { sum.checked_add(amount) } else { Some(sum) }
+    };
+    let mut delta = Delta::default();
+    for transfer in transfers {
+        let amount = transfer.amount.minor();
+        for (book, signed) in [(transfer.debit, amount.checked_neg()), (transfer.credit, Some(amount))] {
+            let signed = signed.ok_or(MoneyError::Overflow)?;
+            let target = if book == Book::Available { &mut delta.available } else { &mut delta.held };
+            *target = side(book, *target, signed).ok_or(MoneyError::Overflow)?;
+        }
+    }
+    Ok(delta)
+}
+
+const fn sum_touches(book: Book) -> bool {
+    matches!(book, Book::Available | Book::Held)
+}
+
+/// What became of movements that an outside key makes unique.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credited {
+    /// They are written now.
+    Applied(Vec<Transfer>),
+    /// The same movement was written before; this is it.
+    Replayed(Vec<Transfer>),
+    /// The key was used for another account, kind or amount.
+    KeyReused,
+    /// A balance would fall below zero, or a job's refunds above its captures; nothing was written.
+    Short,
+}
+
+/// Which transfers to list: newest first.
+#[derive(Debug, Clone, Default)]
+pub struct TransferFilter {
+    /// Those of one account.
+    pub account: Option<AccountId>,
+    /// Those of one job.
+    pub job: Option<JobId>,
+    /// Those before this one (its id).
+    pub before: Option<TransferId>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// Transfers outside the life of a job, and reading them all.
+#[async_trait]
+pub trait TransferStore: Send + Sync {
+    /// Writes `transfers` (one account, one meaning) and its balances in one transaction, once for ever by the key of the
+    /// first. A replay compares account, kind, job and amount of the first. For [`TransferKind::Refund`] the job's
+    /// `refunded` rises in the same transaction and never above `captured` ([`Credited::Short`]).
+    /// [`StoreError::NotFound`] if the account does not exist; money may enter a closed account's books only to leave them.
+    async fn credit(&self, transfers: &[NewTransfer], at: Timestamp) -> Result<Credited, StoreError>;
+    /// Transfers, newest first.
+    async fn list_transfers(&self, filter: &TransferFilter) -> Result<Vec<Transfer>, StoreError>;
+    /// One transfer, if the reader may see it.
+    async fn find_transfer(&self, id: TransferId, scope: Scope) -> Result<Option<Transfer>, StoreError>;
+}

@@ -1,0 +1,1 @@
+//! HTTP: the API, callbacks, media and pages.

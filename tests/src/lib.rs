@@ -1,0 +1,1 @@
+//! Acceptance stories: the composed services against the simulator.
