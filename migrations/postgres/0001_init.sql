@@ -65,6 +65,7 @@ create table kie.job (
   refunded         bigint not null default 0,
   outputs_ordered  smallint not null check (outputs_ordered between 1 and 32),
   attempts         smallint not null default 0,
+  cost             bigint check (cost >= 0),
   task_id          text,
   created_at       timestamptz not null,
   entered_at       timestamptz not null,
@@ -95,6 +96,15 @@ create index job_changed on kie.job (account_id, updated_at);
 create index job_updated on kie.job (updated_at);
 create index job_batch on kie.job (batch_id) where batch_id is not null;
 create index job_hidden on kie.job (hidden_at) where hidden_at is not null;
+
+-- Counts in the middle of an order, once its account is locked: each of its queries sees what is committed by then, which
+-- the statement's own snapshot does not. So parallel orders keep the limit.
+create function kie.open_jobs(account uuid) returns bigint language plpgsql volatile set search_path = '' as $$
+begin
+  return (select count(*) from kie.job where account_id = account
+    and state in ('pending', 'submitting', 'unclear', 'running', 'storing'));
+end
+$$;
 
 create table kie.attempt (
   job_id    uuid not null references kie.job on delete restrict,
@@ -258,3 +268,5 @@ alter table kie.orphan enable row level security;
 alter table kie.create_slot enable row level security;
 alter table kie.breaker enable row level security;
 alter table kie.model_health enable row level security;
+-- The list of applied migrations; the program makes it before this file runs.
+alter table if exists kie.migration enable row level security;

@@ -64,6 +64,7 @@ create table job (
   refunded         integer not null default 0,
   outputs_ordered  integer not null check (outputs_ordered between 1 and 32),
   attempts         integer not null default 0,
+  cost             integer check (cost >= 0),
   task_id          text,
   created_at       integer not null,
   entered_at       integer not null,

@@ -1,7 +1,8 @@
 //! Jobs: one paid order of one model with one validated input.
 
 use crate::{
-    AccountId, BatchId, JobId, MediaKind, Money, PriceBasis, Recipient, Timestamp, text_enum::text_enum,
+    AccountId, BatchId, Decimal, JobId, MediaKind, Money, PriceBasis, Recipient, Timestamp,
+    text_enum::text_enum,
 };
 
 text_enum!(
@@ -143,6 +144,8 @@ pub struct Job {
     pub request_id: String,
     /// Committed attempts so far; the number of the last one.
     pub attempts: u16,
+    /// What the provider says the task consumed, in its credits; known once its record was final.
+    pub cost: Option<Decimal>,
     /// The provider's task that this job follows.
     pub task_id: Option<String>,
     /// When it was ordered.

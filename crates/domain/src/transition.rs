@@ -135,7 +135,7 @@ pub fn transition(state: JobState, gift: bool, event: Event) -> Result<Move, Ref
 
         (S::Pending, E::CancelAsked) => to(S::Canceled, &[Effect::Release]),
         (S::Pending, E::SendCommitted) => to(S::Submitting, &[Effect::OpenAttempt]),
-        (S::Pending, E::WaitedTooLong(cause)) => failed(cause),
+        (S::Pending, E::WaitedTooLong(cause)) | (S::Running, E::RecordFailed(cause)) => failed(cause),
         // A resend was ordered, but the first task turned up: the unsent resend is dropped.
         (S::Pending | S::Submitting | S::Unclear, E::TaskFound) => to(S::Running, &[]),
 
@@ -147,7 +147,6 @@ pub fn transition(state: JobState, gift: bool, event: Event) -> Result<Move, Ref
         (S::Unclear, E::ReleaseOrdered) => failed(Cause::Operator),
 
         (S::Running, E::RecordSuccess) => to(S::Storing, &[Effect::FixOutputs]),
-        (S::Running, E::RecordFailed(cause)) => failed(cause),
         (S::Running, E::RecordEmpty) => failed(Cause::NoResult),
         (S::Running, E::GaveUp) => failed(Cause::Expired),
 
@@ -211,10 +210,8 @@ pub fn transition_table() -> String {
                 let cause = found.cause.map(|cause| format!("({cause})")).unwrap_or_default();
                 let effects: Vec<String> = found.effects.iter().map(|effect| format!("{effect:?}")).collect();
                 let effects = effects.join(", ");
-                table.push_str(&format!(
-                    "| `{state}`{mark} | {event:?} | `{}`{cause} | {effects} |\n",
-                    found.to
-                ));
+                let row = format!("| `{state}`{mark} | {event:?} | `{}`{cause} | {effects} |\n", found.to);
+                table.push_str(&row);
             }
         }
     }

@@ -68,7 +68,11 @@ impl<'a> Envelope<'a> {
 }
 
 /// Reads the envelope of a successful answer, or says what the answer is instead.
-pub(crate) fn open<'a>(text: &'a str, status: u16, retry_after: Option<Duration>) -> Result<Envelope<'a>, ReadError> {
+pub(crate) fn open(
+    text: &str,
+    status: u16,
+    retry_after: Option<Duration>,
+) -> Result<Envelope<'_>, ReadError> {
     let Some(envelope) = Envelope::parse(text) else {
         return Err(ReadError::from_status(status, retry_after, text));
     };
@@ -83,7 +87,9 @@ pub(crate) fn open<'a>(text: &'a str, status: u16, retry_after: Option<Duration>
 
 /// The `data` of an answer that must have one.
 pub(crate) fn require_data<'a>(envelope: &Envelope<'a>) -> Result<&'a str, ReadError> {
-    envelope.data.ok_or_else(|| ReadError::NotFound { code: envelope.code, message: envelope.message.clone() })
+    envelope
+        .data
+        .ok_or_else(|| ReadError::NotFound { code: envelope.code, message: envelope.message.clone() })
 }
 
 /// The `data` of an answer, as an object.
@@ -95,5 +101,6 @@ pub(crate) fn require_object<'a>(envelope: &Envelope<'a>) -> Result<Fields<'a>, 
 /// The `data` of an answer, as a string.
 pub(crate) fn require_string(envelope: &Envelope<'_>) -> Result<String, ReadError> {
     let data = require_data(envelope)?;
-    serde_json::from_str(data).map_err(|error| ReadError::malformed(format!("data: {error}"), Snippet::new(data)))
+    serde_json::from_str(data)
+        .map_err(|error| ReadError::malformed(format!("data: {error}"), Snippet::new(data)))
 }

@@ -60,6 +60,12 @@ pub enum ReadError {
         #[source]
         source: reqwest::Error,
     },
+    /// Nothing arrived for too long while a file was read.
+    #[error("nothing arrived for {after:?}")]
+    Stalled {
+        /// How long nothing arrived.
+        after: Duration,
+    },
     /// The answer is not the provider's: no envelope, or no JSON at all.
     #[error("the answer is not the provider's (http {status})")]
     Unexpected {
@@ -100,7 +106,10 @@ impl ReadError {
     /// and answers that are not the provider's unless their HTTP status refuses the request.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Throttled { .. } | Self::Unavailable { .. } | Self::Unreachable { .. } => true,
+            Self::Throttled { .. }
+            | Self::Unavailable { .. }
+            | Self::Unreachable { .. }
+            | Self::Stalled { .. } => true,
             Self::Unexpected { status, .. } => !(300..500).contains(status),
             _ => false,
         }
@@ -115,7 +124,9 @@ impl ReadError {
     pub fn code(&self) -> Option<i64> {
         match self {
             Self::NotFound { code, .. } | Self::Throttled { code, .. } => *code,
-            Self::Blocked { code, .. } | Self::Rejected { code, .. } | Self::Unavailable { code, .. } => Some(*code),
+            Self::Blocked { code, .. } | Self::Rejected { code, .. } | Self::Unavailable { code, .. } => {
+                Some(*code)
+            }
             _ => None,
         }
     }
@@ -143,15 +154,16 @@ impl ReadError {
     pub(crate) fn from_code(code: i64, message: String, retry_after: Option<Duration>) -> Self {
         match code {
             429 | 430 | 550 => Self::Throttled { retry_after, code: Some(code), message },
-            422 if texts::is_high_demand(&message) => Self::Throttled { retry_after, code: Some(code), message },
+            422 if texts::is_high_demand(&message) => {
+                Self::Throttled { retry_after, code: Some(code), message }
+            }
             401 | 402 | 433 => Self::Blocked { code, message },
             500 if texts::is_out_of_credits(&message) => Self::Blocked { code, message },
             404 => Self::NotFound { code: Some(code), message },
             400..=499 if texts::is_record_missing(&message) => Self::NotFound { code: Some(code), message },
-            408 | 455 => Self::Unavailable { code, message },
             501 | 505 => Self::Rejected { code, message },
             500 if texts::is_input_fault(&message) => Self::Rejected { code, message },
-            500.. => Self::Unavailable { code, message },
+            408 | 455 | 500.. => Self::Unavailable { code, message },
             _ => Self::Rejected { code, message },
         }
     }
@@ -229,7 +241,9 @@ mod tests {
         assert!(read(455, "maintenance").is_retryable());
         assert!(read(408, "").is_retryable());
         assert!(read(500, "Server exception").is_retryable());
-        for (code, words) in [(400, ""), (422, "url is wrong"), (501, ""), (505, ""), (500, "prompt is required")] {
+        for (code, words) in
+            [(400, ""), (422, "url is wrong"), (501, ""), (505, ""), (500, "prompt is required")]
+        {
             assert!(matches!(read(code, words), ReadError::Rejected { .. }), "{code} {words}");
         }
     }

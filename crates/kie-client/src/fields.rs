@@ -67,7 +67,8 @@ mod tests {
 
     #[test]
     fn reads_members_as_they_are_asked_for() {
-        let fields = Fields::parse(r#"{"a":"x","b":0.10,"c":null,"d":"42","e":500,"f":{"g":1},"a":"y"}"#).unwrap();
+        let fields =
+            Fields::parse(r#"{"a":"x","b":0.10,"c":null,"d":"42","e":500,"f":{"g":1},"a":"y"}"#).unwrap();
         assert_eq!(fields.text("a").as_deref(), Some("y"));
         assert_eq!(fields.raw("b"), Some("0.10"));
         assert_eq!(fields.raw("c"), None);

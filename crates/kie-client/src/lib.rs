@@ -4,6 +4,8 @@
 mod account;
 mod answer;
 pub mod callback;
+#[cfg(feature = "catalogue")]
+mod catalogue;
 mod client;
 mod create;
 mod credits;

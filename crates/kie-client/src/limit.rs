@@ -62,7 +62,7 @@ impl WindowLimiter {
 impl Default for WindowLimiter {
     /// A little under the documented limit: 18 paid calls in 10 seconds, waiting up to a minute.
     fn default() -> Self {
-        Self::new(18, Duration::from_secs(10), Duration::from_secs(60))
+        Self::new(18, Duration::from_secs(10), Duration::from_mins(1))
     }
 }
 
@@ -116,7 +116,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn no_window_holds_more_than_its_size() {
-        let limiter = WindowLimiter::new(3, Duration::from_secs(10), Duration::from_secs(60));
+        let limiter = WindowLimiter::new(3, Duration::from_secs(10), Duration::from_mins(1));
         let start = Instant::now();
         let mut times = Vec::new();
         for _ in 0..9 {
@@ -124,7 +124,7 @@ mod tests {
             times.push(start.elapsed());
         }
         for group in times.windows(4) {
-            assert!(group[3] - group[0] >= Duration::from_secs(10), "{times:?}");
+            assert!(group[3] >= group[0] + Duration::from_secs(10), "{times:?}");
         }
         assert_eq!(times[8], Duration::from_secs(20));
     }

@@ -79,7 +79,9 @@ mod tests {
 
     #[test]
     fn accepts_the_shapes_that_were_seen() {
-        for id in ["5e0b7c1d9f2a4836b1c0d2e3f4a59687", "task_nano-banana-2_1769670760123", "a.b", &"x".repeat(128)] {
+        for id in
+            ["5e0b7c1d9f2a4836b1c0d2e3f4a59687", "task_nano-banana-2_1769670760123", "a.b", &"x".repeat(128)]
+        {
             assert_eq!(TaskId::new(id).unwrap().as_str(), id);
         }
     }

@@ -3,8 +3,10 @@
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use kie_catalogue::Catalogue;
 use url::Url;
 
 /// How long a task runs, by the kind of its output.
@@ -102,6 +104,8 @@ pub struct SimConfig {
     pub stages: Stages,
     /// Requests and callbacks kept in the log; the oldest are dropped.
     pub log_entries: usize,
+    /// What is on sale; `None` is the packed catalogue.
+    pub catalogue: Option<Arc<Catalogue>>,
     /// Tasks kept; the oldest finished ones are forgotten.
     pub tasks_kept: usize,
 }
@@ -139,6 +143,7 @@ impl Default for SimConfig {
             fields: FieldSet::October,
             stages: Stages::Observed,
             log_entries: 100_000,
+            catalogue: None,
             tasks_kept: 100_000,
         }
     }

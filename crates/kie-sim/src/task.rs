@@ -46,6 +46,12 @@ pub(crate) struct Progress {
     reads_window: (u64, u32),
 }
 
+impl Progress {
+    pub(crate) fn ended(outcome: Outcome, done_ms: u64) -> Self {
+        Self { outcome: Some(outcome), done_ms, ..Self::default() }
+    }
+}
+
 /// An order with its marks and its progress.
 pub(crate) struct Task {
     pub(crate) order: Order,
@@ -149,11 +155,6 @@ impl Task {
         without_marks(text)
     }
 
-    /// Suno models of the jobs path: two tracks, described in a form of their own.
-    pub(crate) fn is_music(&self) -> bool {
-        self.order.kind == Kind::Audio && self.order.model.starts_with("ai-music-api/")
-    }
-
     /// The format of the main files.
     pub(crate) fn format(&self) -> Format {
         match self.order.kind {
@@ -161,6 +162,16 @@ impl Task {
             Kind::Audio => Format::Mp3,
             Kind::Image | Kind::Text => Format::of_image(&self.order.input),
         }
+    }
+}
+
+/// How many tracks a Suno model of the jobs path makes, if it makes tracks.
+pub(crate) fn music_tracks(model: &str) -> Option<u32> {
+    match model.strip_prefix("ai-music-api/")? {
+        "replace-section" | "suno-recovery-audio" => Some(1),
+        "generate" | "extend" | "mashup" | "sounds" | "add-instrumental" | "add-vocals" | "upload-and-cover-audio"
+        | "upload-and-extend-audio" => Some(2),
+        _ => None,
     }
 }
 

@@ -1,1 +1,47 @@
-//! The use cases: submit, advance a job, deliver, reconcile.
+//! The use cases, the only crate where the ports meet: submit, advance a job, deliver, decide, keep house.
+//!
+//! A job is a row with a state. [`Lifecycle::advance`] moves it one step; callbacks, polls, people and the reconciler
+//! only wake it. [`Worker`] claims what is due and calls `advance`.
+
+mod advance;
+mod buy;
+mod callback;
+mod canonical;
+mod customer;
+mod decide;
+mod deliver;
+mod error_chain;
+mod housekeeping;
+mod keep;
+mod observe;
+mod offers;
+mod pace;
+mod policy;
+mod pricing;
+mod provider;
+mod provider_kie;
+mod step;
+mod submit;
+mod tokens;
+mod uploads;
+mod vault;
+mod vault_media;
+mod worker;
+
+pub use advance::{Lifecycle, Ports, StepError};
+pub use callback::{CallbackOutcome, CallbackRequest};
+pub use canonical::fingerprint;
+pub use customer::{CustomerError, Synced};
+pub use decide::{DecideError, Decision};
+pub use housekeeping::{HousekeepingReport, Skew};
+pub use offers::Offers;
+pub use policy::{GiveUp, Policy, UnclearPolicy};
+pub use pricing::{PriceList, PriceListError, Pricing, Quote, QuoteError};
+pub use provider::{CreateFailure, Provider, ReadFailure, SourceFile, TaskRecord, TaskWord};
+pub use provider_kie::KieProvider;
+pub use submit::{OrderFault, OrderRequest, SubmitError, Submitted};
+pub use tokens::{SecretKeyError, SecretKeys, account_token, token_hash};
+pub use uploads::UploadError;
+pub use vault::{KeepError, Kept, Vault};
+pub use vault_media::MediaVault;
+pub use worker::{PassReport, Worker, WorkerOptions};

@@ -23,7 +23,7 @@ pub(crate) fn unmapped(address: IpAddr) -> IpAddr {
 
 /// Prefixes of IPv4 that are not public, as (network, prefix length).
 const CLOSED_V4: [(Ipv4Addr, u32); 16] = [
-    (Ipv4Addr::new(0, 0, 0, 0), 8),
+    (Ipv4Addr::UNSPECIFIED, 8),
     (Ipv4Addr::new(10, 0, 0, 0), 8),
     (Ipv4Addr::new(100, 64, 0, 0), 10),
     (Ipv4Addr::new(127, 0, 0, 0), 8),
@@ -59,7 +59,7 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     global_unicast && !protocol && !documentation
 }
 
-/// The IPv4 address inside a mapped, NAT64 (64:ff9b::/96) or 6to4 (2002::/16) address.
+/// The IPv4 address inside a mapped, NAT64 (`64:ff9b::/96`) or 6to4 (`2002::/16`) address.
 fn carried_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
     if let Some(mapped) = address.to_ipv4_mapped() {
         return Some(mapped);

@@ -66,6 +66,8 @@ pub struct TokenOwner {
     pub account: AccountId,
     /// What it may do.
     pub role: Role,
+    /// The account's linked chat.
+    pub telegram_id: Option<i64>,
 }
 
 /// Accounts and tokens.

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::{
-    AccountId, Attempt, BatchId, Cause, Job, JobId, JobState, MediaKind, Scope, TimelineEntry, Timestamp,
+    AccountId, Attempt, BatchId, Cause, Decimal, Job, JobId, JobState, MediaKind, Scope, TimelineEntry,
+    Timestamp,
 };
 use tokio::sync::watch;
 
@@ -53,6 +54,8 @@ pub struct JobPatch {
     pub cause: Option<Cause>,
     /// The failure in the provider's words; kept if none.
     pub failure: Option<String>,
+    /// What the provider says the task consumed; kept if none.
+    pub cost: Option<Decimal>,
     /// Whether it is a gift.
     pub gift: bool,
     /// Whether it is late.
@@ -72,6 +75,7 @@ impl JobPatch {
             deadline_at: job.deadline_at,
             cause: None,
             failure: None,
+            cost: None,
             gift: job.gift,
             late: job.late,
             tries: job.tries,

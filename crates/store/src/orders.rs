@@ -119,6 +119,7 @@ impl NewOrder {
             recipients: job.recipients.clone(),
             request_id: self.request_id.clone(),
             attempts: 0,
+            cost: None,
             task_id: None,
             created_at: self.at,
             entered_at: self.at,

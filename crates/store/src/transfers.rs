@@ -41,23 +41,21 @@ pub struct Delta {
 
 /// The fold of movements: what they do to their account's balances. All must belong to one account.
 pub fn account_delta(transfers: &[NewTransfer]) -> Result<Delta, MoneyError> {
-    let side = |book: Book, sum: i64, amount: i64| {
-        if sum_touches(book) { sum.checked_add(amount) } else { Some(sum) }
-    };
     let mut delta = Delta::default();
     for transfer in transfers {
         let amount = transfer.amount.minor();
-        for (book, signed) in [(transfer.debit, amount.checked_neg()), (transfer.credit, Some(amount))] {
-            let signed = signed.ok_or(MoneyError::Overflow)?;
-            let target = if book == Book::Available { &mut delta.available } else { &mut delta.held };
-            *target = side(book, *target, signed).ok_or(MoneyError::Overflow)?;
+        let negative = amount.checked_neg().ok_or(MoneyError::Overflow)?;
+        for (book, change) in [(transfer.debit, negative), (transfer.credit, amount)] {
+            let balance = match book {
+                Book::Available => &mut delta.available,
+                Book::Held => &mut delta.held,
+                // The shop's own books carry no cached balance.
+                Book::Payments | Book::Revenue | Book::Losses | Book::Adjustments => continue,
+            };
+            *balance = balance.checked_add(change).ok_or(MoneyError::Overflow)?;
         }
     }
     Ok(delta)
-}
-
-const fn sum_touches(book: Book) -> bool {
-    matches!(book, Book::Available | Book::Held)
 }
 
 /// What became of movements that an outside key makes unique.

@@ -15,6 +15,8 @@ pub enum Fault {
     Count(u32),
     /// Each file of the task has so many bytes.
     Size(u64),
+    /// The task costs so many millionths of a credit.
+    Cost(u64),
     /// The task fails with this code and text.
     Fail(String, String),
     /// The form of `resultJson`.
@@ -49,7 +51,7 @@ pub(crate) enum Moment {
 impl Fault {
     pub(crate) fn moment(&self) -> Moment {
         match self {
-            Self::Duration(_) | Self::Count(_) | Self::Size(_) => Moment::Plan,
+            Self::Duration(_) | Self::Count(_) | Self::Size(_) | Self::Cost(_) => Moment::Plan,
             Self::Fail(..) => Moment::End,
             Self::Shape(_) => Moment::Shape,
             Self::Callback(CallbackFault::Early | CallbackFault::BeforeAnswer) => Moment::Start,

@@ -10,6 +10,7 @@ pub use kinds::{CallbackFault, CreateAnswer, CreateFault, Fault, RecordFault, Re
 pub use parse::BadFault;
 pub use rule::Rule;
 
+pub(crate) use answer::{UNAUTHORIZED, UNKNOWN_MODEL, default_text};
 pub(crate) use kinds::Moment;
 pub(crate) use parse::marks_in;
 pub(crate) use rule::{Armed, pick};

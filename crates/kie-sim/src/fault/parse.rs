@@ -64,6 +64,7 @@ fn parse_fault(text: &str) -> Option<Fault> {
         "duration" => Fault::Duration(duration(value)?),
         "count" => Fault::Count(value.parse().ok().filter(|count| (1..=100).contains(count))?),
         "size" => Fault::Size(size(value)?),
+        "cost" => Fault::Cost(micro_credits(value)?),
         "fail" => fail(value),
         "moderation" => Fault::Fail(
             "SENSITIVE_WORD_ERROR".to_owned(),
@@ -85,6 +86,17 @@ fn fail(value: &str) -> Fault {
     let (code, text) = value.split_once(':').unwrap_or((value, "Internal server error"));
     let code = if code.is_empty() { "500" } else { code };
     Fault::Fail(code.to_owned(), text.to_owned())
+}
+
+/// Credits with up to six decimals as millionths.
+pub(crate) fn micro_credits(text: &str) -> Option<u64> {
+    let (whole, part) = text.split_once('.').unwrap_or((text, ""));
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if part.len() > 6 || !digits(whole) || !digits(part) {
+        return None;
+    }
+    let part = format!("{part:0<6}").parse::<u64>().ok()?;
+    whole.parse::<u64>().ok()?.checked_mul(1_000_000)?.checked_add(part)
 }
 
 fn shape(value: &str) -> Option<Shape> {
@@ -175,7 +187,7 @@ fn result(value: &str) -> Option<ResultFault> {
     let (word, rest) = value.split_once(':').map_or((value, None), |(word, rest)| (word, Some(rest)));
     Some(match word {
         "json" => ResultFault::Json,
-        "truncated" => ResultFault::Truncated,
+        "truncated" | "cut" => ResultFault::Truncated,
         "redirect" => ResultFault::Redirect(rest.filter(|url| !url.is_empty())?.to_owned()),
         "private" => ResultFault::Private(rest.unwrap_or("http://169.254.169.254/latest/meta-data/").to_owned()),
         "wrong-type" => ResultFault::WrongType,

@@ -1,5 +1,5 @@
 //! The guard against real servers: redirects, names and ports.
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
 
 use std::net::SocketAddr;
 

@@ -1,0 +1,28 @@
+# The words a developer types. Longer logic is in tests/scripts/.
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint deny bless bench
+
+help: ## Lists these words
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## Starts everything on this machine with a simulated provider; prints where to look
+	@tests/scripts/ensure-tools.sh cc
+	cargo run --package kie-web -- demo
+
+test: ## Runs every test; brings its own PostgreSQL unless TEST_DATABASE_URL is set
+	@tests/scripts/ensure-tools.sh cc postgres
+	tests/scripts/with-postgres.sh cargo test --workspace
+
+lint: ## Checks format, clippy and documentation; warnings are errors
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- --deny warnings
+	RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps
+
+deny: ## Checks licences, sources and bans of all dependencies
+	tests/scripts/deny.sh
+
+bless: ## Renews the packed catalogue, printed documents and checked-query data
+	tests/scripts/bless.sh
+
+bench: ## Measures
+	cargo bench --package kie-catalogue

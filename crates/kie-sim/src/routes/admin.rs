@@ -1,0 +1,188 @@
+//! `/sim/…`: what tests order and ask from outside the process.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::call::Call;
+use crate::record::credits;
+use crate::script::{Script, ScriptForm};
+use crate::task::Outcome;
+use crate::world::World;
+
+/// Entries in an answer unless `limit` says otherwise.
+const LIMIT: usize = 1000;
+
+pub(super) fn router(world: Arc<World>) -> Router<Arc<World>> {
+    Router::new()
+        .route("/sim/health", get(health))
+        .route("/sim/script", post(add_scripts).get(list_scripts).delete(clear_scripts))
+        .route("/sim/tasks", get(tasks))
+        .route("/sim/tasks/{id}", get(task))
+        .route("/sim/tasks/{id}/finish", post(finish))
+        .route("/sim/tasks/{id}/fail", post(fail))
+        .route("/sim/requests", get(requests))
+        .route("/sim/callbacks", get(callbacks))
+        .route("/sim/credits", get(balance).post(set_balance))
+        .route("/sim/reset", post(reset))
+        .layer(from_fn_with_state(world, guard))
+}
+
+/// On a public address the admin paths want the key.
+async fn guard(State(world): State<Arc<World>>, request: axum::extract::Request, next: Next) -> Response {
+    let key = request.headers().get("authorization").and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+    if world.config.public && key != Some(world.config.api_key.as_str()) {
+        return bad(StatusCode::UNAUTHORIZED, "the API key is missing or wrong");
+    }
+    next.run(request).await
+}
+
+fn bad(status: StatusCode, text: &str) -> Response {
+    (status, Json(json!({"error": text}))).into_response()
+}
+
+async fn health(State(world): State<Arc<World>>) -> Json<Value> {
+    Json(json!({"status": "ok", "url": world.base, "tasks": world.tasks().len()}))
+}
+
+/// One script or several.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Forms {
+    One(Box<ScriptForm>),
+    Many(Vec<ScriptForm>),
+}
+
+async fn add_scripts(State(world): State<Arc<World>>, Json(body): Json<Value>) -> Response {
+    let forms = match serde_json::from_value(body) {
+        Ok(Forms::One(form)) => vec![*form],
+        Ok(Forms::Many(forms)) => forms,
+        Err(_) => return bad(StatusCode::UNPROCESSABLE_ENTITY, "expected {\"fault\": …} with the fields of the README, or a list"),
+    };
+    let parsed: Result<Vec<_>, _> =
+        forms.into_iter().map(|form| Ok((form.fault.clone(), Script::try_from(form)?))).collect();
+    match parsed {
+        Ok(scripts) => {
+            let ids: Vec<_> = scripts.into_iter().map(|(text, script)| world.scripts.add(script, &text)).collect();
+            Json(json!({"ids": ids})).into_response()
+        }
+        Err(error) => {
+            let error: crate::fault::BadFault = error;
+            bad(StatusCode::UNPROCESSABLE_ENTITY, &error.to_string())
+        }
+    }
+}
+
+async fn list_scripts(State(world): State<Arc<World>>) -> Json<Vec<ScriptForm>> {
+    Json(world.scripts.forms())
+}
+
+async fn clear_scripts(State(world): State<Arc<World>>) -> StatusCode {
+    world.scripts.clear();
+    StatusCode::NO_CONTENT
+}
+
+async fn tasks(State(world): State<Arc<World>>, call: Call) -> Json<Value> {
+    let (model, state) = (call.parameter("model"), call.parameter("state"));
+    let views = world.tasks().into_iter().rev().map(|task| world.view(&task));
+    let found = views.filter(|view| {
+        model.as_ref().is_none_or(|model| *model == view.model) && state.as_ref().is_none_or(|state| *state == view.state)
+    });
+    let mut newest: Vec<_> = found.take(limit(&call)).collect();
+    newest.reverse();
+    Json(json!({"tasks": newest}))
+}
+
+async fn task(State(world): State<Arc<World>>, Path(id): Path<String>) -> Response {
+    match world.find(&id) {
+        Some(task) => Json(world.view(&task)).into_response(),
+        None => bad(StatusCode::NOT_FOUND, "no such task"),
+    }
+}
+
+async fn finish(State(world): State<Arc<World>>, Path(id): Path<String>) -> Response {
+    end(&world, &id, None)
+}
+
+/// How a task is to fail.
+#[derive(Deserialize)]
+#[serde(default)]
+struct Failure {
+    code: String,
+    message: String,
+}
+
+impl Default for Failure {
+    fn default() -> Self {
+        Self { code: "500".to_owned(), message: "Internal server error".to_owned() }
+    }
+}
+
+async fn fail(State(world): State<Arc<World>>, Path(id): Path<String>, call: Call) -> Response {
+    let failure: Failure = if call.body.is_empty() {
+        Failure::default()
+    } else {
+        match serde_json::from_slice(&call.body) {
+            Ok(failure) => failure,
+            Err(_) => return bad(StatusCode::UNPROCESSABLE_ENTITY, "expected {\"code\": \"500\", \"message\": \"…\"}"),
+        }
+    };
+    end(&world, &id, Some(Outcome::Fail { code: failure.code, message: failure.message }))
+}
+
+fn end(world: &Arc<World>, id: &str, outcome: Option<Outcome>) -> Response {
+    let Some(task) = world.find(id) else { return bad(StatusCode::NOT_FOUND, "no such task") };
+    let ended = world.end_now(&task, outcome);
+    let status = if ended { StatusCode::OK } else { StatusCode::CONFLICT };
+    (status, Json(world.view(&task))).into_response()
+}
+
+async fn requests(State(world): State<Arc<World>>, call: Call) -> Json<Value> {
+    let (path, task) = (call.parameter("path"), call.parameter("task"));
+    let since: u64 = call.parameter("since").and_then(|text| text.parse().ok()).unwrap_or(0);
+    let found = world.requests.newest(limit(&call), |entry| {
+        entry.at_ms >= since
+            && path.as_ref().is_none_or(|path| entry.path.starts_with(path.as_str()))
+            && task.as_ref().is_none_or(|task| entry.task_id.as_ref() == Some(task))
+    });
+    Json(json!({"requests": found}))
+}
+
+async fn callbacks(State(world): State<Arc<World>>, call: Call) -> Json<Value> {
+    let task = call.parameter("task");
+    let passes = |entry: &crate::views::SentCallback| task.as_ref().is_none_or(|task| entry.task_id == *task);
+    Json(json!({"callbacks": world.callbacks.newest(limit(&call), passes)}))
+}
+
+fn limit(call: &Call) -> usize {
+    call.parameter("limit").and_then(|text| text.parse().ok()).unwrap_or(LIMIT)
+}
+
+async fn balance(State(world): State<Arc<World>>) -> Json<Value> {
+    Json(json!({"credits": credits(world.balance_micro()), "micro": world.balance_micro()}))
+}
+
+/// The balance in millionths of a credit.
+#[derive(Deserialize)]
+struct Balance {
+    micro: u64,
+}
+
+async fn set_balance(State(world): State<Arc<World>>, Json(balance): Json<Balance>) -> Json<Value> {
+    world.set_balance_micro(balance.micro);
+    Json(json!({"micro": balance.micro}))
+}
+
+async fn reset(State(world): State<Arc<World>>) -> Response {
+    match world.reset() {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(error) => bad(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+    }
+}

@@ -1,0 +1,86 @@
+//! Uploaded inputs: files in a folder that are gone after their time.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use anyhow::Context;
+use tokio::fs::File;
+
+/// The account number in every path.
+pub(crate) const ACCOUNT: &str = "kieai/100001";
+
+/// Where uploads lie.
+pub(crate) struct Uploads {
+    root: PathBuf,
+    life: Duration,
+    /// Removed at the end, when no folder was given.
+    temporary: bool,
+}
+
+impl Uploads {
+    pub(crate) fn open(folder: Option<&Path>, life: Duration) -> anyhow::Result<Self> {
+        let temporary = folder.is_none();
+        let root = folder.map_or_else(
+            || std::env::temp_dir().join(format!("kie-sim-{:016x}", rand::random::<u64>())),
+            |folder| folder.join("uploads"),
+        );
+        if !temporary {
+            std::fs::create_dir_all(&root).with_context(|| format!("cannot make {}", root.display()))?;
+        }
+        Ok(Self { root, life, temporary })
+    }
+
+    /// A new file under `kieai/<account>/<folder>/<name>`, and that path.
+    pub(crate) async fn create(&self, folder: &str, name: &str) -> std::io::Result<(File, String)> {
+        let relative = format!("{ACCOUNT}/{}", [clean(folder), clean(name)].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/"));
+        let path = self.root.join(&relative);
+        if let Some(parent) = path.parent() {
+            tokio::fs::create_dir_all(parent).await?;
+        }
+        Ok((File::create(path).await?, relative))
+    }
+
+    /// An upload that still lives, with its length.
+    pub(crate) async fn find(&self, relative: &str) -> Option<(File, u64)> {
+        if clean(relative) != relative {
+            return None;
+        }
+        let file = File::open(self.root.join(relative)).await.ok()?;
+        let metadata = file.metadata().await.ok()?;
+        let age = SystemTime::now().duration_since(metadata.modified().ok()?).unwrap_or_default();
+        (metadata.is_file() && age < self.life).then_some((file, metadata.len()))
+    }
+
+    pub(crate) async fn remove(&self, relative: &str) {
+        if let Err(error) = tokio::fs::remove_file(self.root.join(relative)).await {
+            tracing::debug!(%error, relative, "a refused upload was not removed");
+        }
+    }
+}
+
+impl Drop for Uploads {
+    fn drop(&mut self) {
+        if self.temporary && self.root.exists() && let Err(error) = std::fs::remove_dir_all(&self.root) {
+            tracing::warn!(%error, path = %self.root.display(), "temporary uploads were not removed");
+        }
+    }
+}
+
+/// Letters, digits, dot, dash, underscore in segments that cannot climb.
+fn clean(path: &str) -> String {
+    let letter = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') { c } else { '_' };
+    let segments = path.split(['/', '\\']).filter(|part| !part.is_empty() && !part.chars().all(|c| c == '.'));
+    segments.map(|part| part.chars().map(letter).collect::<String>()).collect::<Vec<_>>().join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_cannot_leave_the_folder() {
+        assert_eq!(clean("../../etc/passwd"), "etc/passwd");
+        assert_eq!(clean("/images//a b.png"), "images/a_b.png");
+        assert_eq!(clean("a\0b"), "a_b");
+    }
+}

@@ -1,0 +1,323 @@
+//! The state of one simulator, shared by its routes.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use anyhow::Context;
+use serde_json::{Map, Value};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::callback;
+use crate::clock::now_ms;
+use crate::config::SimConfig;
+use crate::fault::{CallbackFault, Fault, Moment};
+use crate::ids::task_id;
+use crate::journal::{Journal, Remembered};
+use crate::limiter::Window;
+use crate::lock::locked;
+use crate::marks::MarkMemory;
+use crate::models::{Kind, Models};
+use crate::record;
+use crate::renders::Renders;
+use crate::ring::Ring;
+use crate::script::Scripts;
+use crate::task::{Order, Outcome, Progress, Task};
+use crate::uploads::Uploads;
+use crate::views::{LoggedRequest, SentCallback, TaskView};
+
+/// Callbacks under way at once.
+const CALLBACKS_AT_ONCE: usize = 512;
+
+/// Everything the routes share.
+pub(crate) struct World {
+    pub(crate) config: SimConfig,
+    /// Base of all links, without a trailing slash.
+    pub(crate) base: String,
+    pub(crate) seed: u64,
+    pub(crate) models: Models,
+    pub(crate) scripts: Scripts,
+    pub(crate) requests: Ring<LoggedRequest>,
+    pub(crate) callbacks: Ring<SentCallback>,
+    pub(crate) creates: Window,
+    pub(crate) model_calls: Window,
+    pub(crate) mark_memory: MarkMemory,
+    pub(crate) renders: Renders,
+    pub(crate) uploads: Uploads,
+    pub(crate) http: reqwest::Client,
+    pub(crate) callback_slots: Semaphore,
+    pub(crate) stop: CancellationToken,
+    pub(crate) running: TaskTracker,
+    tasks: RwLock<HashMap<String, Arc<Task>>>,
+    order: Mutex<VecDeque<Arc<Task>>>,
+    seq: AtomicU64,
+    balance_micro: Mutex<u64>,
+    journal: Option<Journal>,
+}
+
+impl World {
+    /// `base` is the address under which callers reach the simulator.
+    pub(crate) fn open(config: SimConfig, base: String) -> anyhow::Result<Arc<Self>> {
+        let (journal, remembered) = match &config.folder {
+            Some(folder) => Journal::open(folder).map(|(journal, old)| (Some(journal), old))?,
+            None => (None, Remembered::default()),
+        };
+        let seed = if config.seed == 0 { rand::random() } else { config.seed };
+        let http = reqwest::Client::builder()
+            .timeout(config.callback_timeout)
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent(concat!("kie-sim/", env!("CARGO_PKG_VERSION")))
+            .no_proxy()
+            .build()
+            .context("the client for callbacks could not be made")?;
+        let world = Arc::new(Self {
+            models: Models::new(config.catalogue.clone(), config.unknown_cost)?,
+            scripts: Scripts::default(),
+            requests: Ring::new(config.log_entries),
+            callbacks: Ring::new(config.log_entries),
+            creates: Window::new(config.creates_per_10s, 10_000),
+            model_calls: Window::new(config.models_per_second, 1000),
+            mark_memory: MarkMemory::default(),
+            renders: Renders::default(),
+            uploads: Uploads::open(config.folder.as_deref(), config.upload_life)?,
+            callback_slots: Semaphore::new(CALLBACKS_AT_ONCE),
+            stop: CancellationToken::new(),
+            running: TaskTracker::new(),
+            tasks: RwLock::default(),
+            order: Mutex::default(),
+            seq: AtomicU64::new(remembered.seq),
+            balance_micro: Mutex::new(remembered.balance_micro.unwrap_or(config.credits)),
+            journal,
+            config,
+            base,
+            seed,
+            http,
+        });
+        world.write_account();
+        remembered.tasks.into_iter().for_each(|task| world.resume(task));
+        Ok(world)
+    }
+
+    pub(crate) fn find(&self, id: &str) -> Option<Arc<Task>> {
+        self.tasks.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+    }
+
+    /// All tasks, oldest first.
+    pub(crate) fn tasks(&self) -> Vec<Arc<Task>> {
+        locked(&self.order).iter().cloned().collect()
+    }
+
+    pub(crate) fn view(&self, task: &Task) -> TaskView {
+        let progress = task.progress();
+        let success = progress.outcome == Some(Outcome::Success);
+        let state = task.state(&progress, self.config.stages, now_ms());
+        TaskView {
+            id: task.order.id.clone(),
+            model: task.order.model.clone(),
+            kind: task.order.kind,
+            state: state.to_owned(),
+            input: task.order.input.clone(),
+            callback_url: task.order.callback_url.clone(),
+            created_ms: task.order.created_ms,
+            due_ms: task.order.due_ms,
+            completed_ms: progress.outcome.is_some().then_some(progress.done_ms),
+            charged_micro: if success { task.order.cost_micro } else { 0 },
+            result_urls: if success && task.order.kind != Kind::Text { record::result_urls(self, task) } else { Vec::new() },
+            told: progress.told,
+        }
+    }
+
+    pub(crate) fn balance_micro(&self) -> u64 {
+        *locked(&self.balance_micro)
+    }
+
+    pub(crate) fn set_balance_micro(&self, micro: u64) {
+        *locked(&self.balance_micro) = micro;
+        self.write_account();
+    }
+
+    /// Takes the cost from the balance, or leaves it as it is when it does not suffice.
+    pub(crate) fn charge(&self, micro: u64) -> bool {
+        let mut balance = locked(&self.balance_micro);
+        let rest = balance.checked_sub(micro);
+        *balance = rest.unwrap_or(*balance);
+        rest.is_some()
+    }
+
+    pub(crate) fn file_url(&self, task: &Task, name: &str) -> String {
+        format!("{}/r/{}/{name}", self.base, task.order.id)
+    }
+
+    /// Makes a task of an order that is paid; `documented_id` gives it the form of the documentation.
+    pub(crate) fn add(self: &Arc<Self>, draft: Draft, documented_id: bool) -> Arc<Task> {
+        let seq = self.seq.fetch_add(1, Ordering::Relaxed) + 1;
+        let hex = task_id(self.seed, seq);
+        let order = Order {
+            id: if documented_id { format!("task_{}", &hex[..12]) } else { hex },
+            seq,
+            model: draft.model,
+            kind: draft.kind,
+            input: draft.input,
+            callback_url: draft.callback_url,
+            created_ms: draft.created_ms,
+            due_ms: crate::task::due(draft.created_ms, draft.runs),
+            cost_micro: draft.cost_micro,
+            count: draft.count,
+            bytes: draft.bytes,
+        };
+        if let Some(journal) = &self.journal {
+            journal.created(&order);
+        }
+        let task = Task::new(order, Progress::default());
+        self.insert(Arc::clone(&task));
+        task
+    }
+
+    /// Lets a task run to its end in the background.
+    pub(crate) fn run(self: &Arc<Self>, task: Arc<Task>) {
+        let world = Arc::clone(self);
+        self.running.spawn(async move {
+            let stop = world.stop.clone();
+            stop.run_until_cancelled(world.live(&task)).await;
+        });
+    }
+
+    async fn live(self: &Arc<Self>, task: &Arc<Task>) {
+        let start = self.callback_faults(task, Moment::Start);
+        let left = |until: u64| Duration::from_millis(until.saturating_sub(now_ms()));
+        if start.contains(&CallbackFault::Early) {
+            let half = task.order.created_ms.midpoint(task.order.due_ms);
+            tokio::time::sleep(left(half)).await;
+            callback::send_early(self, task).await;
+        }
+        tokio::time::sleep(left(task.order.due_ms)).await;
+        if self.end(task, None) {
+            callback::send_final(self, task).await;
+        }
+    }
+
+    /// Ends a task once; `None` lets its marks and the scripts decide.
+    pub(crate) fn end(&self, task: &Task, outcome: Option<Outcome>) -> bool {
+        if task.is_final() {
+            return false;
+        }
+        let outcome = outcome.unwrap_or_else(|| self.fate(task));
+        let now = now_ms();
+        if !task.end(outcome.clone(), now) {
+            return false;
+        }
+        let failed = outcome != Outcome::Success;
+        tracing::info!(task = task.order.id, model = task.order.model, failed, "task.ended");
+        if let Some(journal) = &self.journal {
+            journal.ended(&task.order.id, now, outcome);
+        }
+        if failed {
+            let mut balance = locked(&self.balance_micro);
+            *balance = balance.saturating_add(task.order.cost_micro);
+        }
+        true
+    }
+
+    /// Ends a task from outside and delivers its callback in the background.
+    pub(crate) fn end_now(self: &Arc<Self>, task: &Arc<Task>, outcome: Option<Outcome>) -> bool {
+        let ended = self.end(task, outcome);
+        if ended {
+            drop(self.tell(Arc::clone(task)));
+        }
+        ended
+    }
+
+    pub(crate) fn set_told(&self, task: &Task) {
+        task.set_told();
+        if let Some(journal) = &self.journal {
+            journal.told(&task.order.id);
+        }
+    }
+
+    /// The callback faults of a moment, from marks and scripts.
+    pub(crate) fn callback_faults(&self, task: &Task, moment: Moment) -> Vec<CallbackFault> {
+        let faults = task.pick(moment).into_iter().chain(self.scripts.pick(moment, &task.scene()));
+        faults.filter_map(|fault| if let Fault::Callback(fault) = fault { Some(fault) } else { None }).collect()
+    }
+
+    /// Forgets tasks, logs and scripts; the balance is that of the start.
+    pub(crate) fn reset(&self) -> anyhow::Result<()> {
+        self.tasks.write().unwrap_or_else(PoisonError::into_inner).clear();
+        for task in locked(&self.order).drain(..) {
+            task.end(Outcome::Fail { code: "500".to_owned(), message: "forgotten".to_owned() }, now_ms());
+        }
+        self.scripts.clear();
+        self.mark_memory.clear();
+        self.requests.clear();
+        self.callbacks.clear();
+        if let Some(journal) = &self.journal {
+            journal.clear()?;
+        }
+        self.set_balance_micro(self.config.credits);
+        Ok(())
+    }
+
+    fn fate(&self, task: &Task) -> Outcome {
+        let faults = task.pick(Moment::End).into_iter().chain(self.scripts.pick(Moment::End, &task.scene()));
+        let failed = faults.filter_map(|fault| match fault {
+            Fault::Fail(code, message) => Some(Outcome::Fail { code, message }),
+            _ => None,
+        });
+        failed.last().unwrap_or(Outcome::Success)
+    }
+
+    /// Delivers the final callback in the background.
+    pub(crate) fn tell(self: &Arc<Self>, task: Arc<Task>) -> tokio::task::JoinHandle<()> {
+        let world = Arc::clone(self);
+        self.running.spawn(async move {
+            let stop = world.stop.clone();
+            stop.run_until_cancelled(callback::send_final(&world, &task)).await;
+        })
+    }
+
+    fn resume(self: &Arc<Self>, task: Arc<Task>) {
+        self.insert(Arc::clone(&task));
+        let progress = task.progress();
+        if progress.outcome.is_none() {
+            self.run(task);
+        } else if !progress.told {
+            drop(self.tell(task));
+        }
+    }
+
+    fn insert(&self, task: Arc<Task>) {
+        let forgotten = {
+            let mut order = locked(&self.order);
+            order.push_back(Arc::clone(&task));
+            let full = order.len() > self.config.tasks_kept;
+            if full && order.front().is_some_and(|oldest| oldest.is_final()) { order.pop_front() } else { None }
+        };
+        let mut tasks = self.tasks.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(old) = forgotten {
+            tasks.remove(&old.order.id);
+        }
+        tasks.insert(task.order.id.clone(), task);
+    }
+
+    fn write_account(&self) {
+        if let Some(journal) = &self.journal {
+            journal.account(self.balance_micro(), self.seq.load(Ordering::Relaxed));
+        }
+    }
+}
+
+/// An order before it has an id.
+pub(crate) struct Draft {
+    pub(crate) model: String,
+    pub(crate) kind: Kind,
+    pub(crate) input: Map<String, Value>,
+    pub(crate) callback_url: Option<String>,
+    pub(crate) created_ms: u64,
+    pub(crate) runs: Duration,
+    pub(crate) cost_micro: u64,
+    pub(crate) count: u32,
+    pub(crate) bytes: Option<u64>,
+}

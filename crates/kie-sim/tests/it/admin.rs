@@ -1,0 +1,54 @@
+//! The admin paths, as another language uses them.
+
+use serde_json::{Value, json};
+
+use crate::support::{Bench, Receiver};
+
+#[tokio::test]
+async fn scripts_are_added_shown_and_cleared() {
+    let bench = Bench::start().await;
+    let script = json!({"fault": "create=429", "model": "z-image", "times": 1});
+    let added: Value = bench.http.post(bench.at("sim/script")).json(&script).send().await.unwrap().json().await.unwrap();
+    assert_eq!(added["ids"], json!([1]));
+    assert_eq!(bench.picture("kite").await["code"], 429);
+    assert_eq!(bench.picture("kite").await["code"], 200);
+    let shown: Value = bench.get("sim/script").send().await.unwrap().json().await.unwrap();
+    assert_eq!((&shown[0]["fault"], &shown[0]["struck"]), (&json!("create=429"), &json!(1)));
+    let several = json!([{"fault": "answer=500", "route": "credit"}, {"fault": "record=null", "probability": 1.0, "seed": 3}]);
+    bench.http.post(bench.at("sim/script")).json(&several).send().await.unwrap();
+    assert_eq!(Bench::envelope(bench.get("api/v1/chat/credit")).await["code"], 500);
+    bench.http.delete(bench.at("sim/script")).send().await.unwrap();
+    assert_eq!(Bench::envelope(bench.get("api/v1/chat/credit")).await["code"], 200);
+    for bad in [json!({"fault": "create=nonsense"}), json!({"falt": "x"}), json!({"fault": "record=500", "tmes": 1})] {
+        let refused = bench.http.post(bench.at("sim/script")).json(&bad).send().await.unwrap();
+        assert_eq!(refused.status(), 422, "{bad}");
+        assert!(refused.json::<Value>().await.unwrap()["error"].is_string());
+    }
+}
+
+#[tokio::test]
+async fn tasks_are_seen_ended_and_forgotten() {
+    let bench = Bench::start().await;
+    let receiver = Receiver::start(&[]).await;
+    let first = bench.accepted("one [sim:duration=1h]", Some(&receiver.url)).await;
+    let second = bench.accepted("two [sim:duration=1h]", None).await;
+    let act = async |path: String, body: Value| bench.http.post(bench.at(&path)).json(&body).send().await.unwrap();
+    assert_eq!(act(format!("sim/tasks/{first}/finish"), json!({})).await.status(), 200);
+    assert_eq!(act(format!("sim/tasks/{first}/finish"), json!({})).await.status(), 409);
+    assert_eq!(act("sim/tasks/none/finish".to_owned(), json!({})).await.status(), 404);
+    act(format!("sim/tasks/{second}/fail"), json!({"code": "400", "message": "no"})).await;
+    assert_eq!(bench.finished(&second).await["failMsg"], "no");
+    receiver.wait_for(1).await;
+    let get = async |path: &str| bench.get(path).send().await.unwrap().json::<Value>().await.unwrap();
+    assert_eq!(get("sim/tasks?state=fail").await["tasks"][0]["id"], second);
+    assert_eq!(get(&format!("sim/tasks/{first}")).await["state"], "success");
+    bench.until("told", |sim| sim.find_task(&first).unwrap().told).await;
+    assert_eq!(get(&format!("sim/callbacks?task={first}")).await["callbacks"][0]["status"], 200);
+    let creates = get("sim/requests?path=/api/v1/jobs/createTask").await;
+    assert_eq!(creates["requests"].as_array().unwrap().len(), 2);
+    act("sim/credits".to_owned(), json!({"micro": 5_916_250_000u64})).await;
+    assert_eq!(Bench::envelope(bench.get("api/v1/chat/credit")).await["data"], 5916.25);
+    assert_eq!(act("sim/reset".to_owned(), json!({})).await.status(), 204);
+    assert_eq!(get("sim/health").await["tasks"], 0);
+    assert!(bench.sim.requests().is_empty());
+}

@@ -1,0 +1,14 @@
+//! The simulator over real sockets.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod admin;
+mod callbacks;
+mod create_faults;
+mod discovery;
+mod limits;
+mod path;
+mod persistence;
+mod record_faults;
+mod results;
+mod support;
+mod uploads;

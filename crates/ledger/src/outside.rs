@@ -1,0 +1,171 @@
+//! Movements that come from outside a job's life: top-ups, refunds, reversals, corrections.
+
+use domain::{AccountId, Book, Job, Money, TransferId, TransferKind};
+use store::{Credited, NewTransfer, Store};
+
+use crate::{Ids, LedgerError};
+
+/// Money paid in.
+#[derive(Debug, Clone)]
+pub struct TopUp<'a> {
+    /// Whose.
+    pub account: AccountId,
+    /// Above zero.
+    pub amount: Money,
+    /// Unique in the whole shop.
+    pub key: &'a str,
+    /// A reason for people.
+    pub reason: Option<&'a str>,
+}
+
+/// A captured price given back.
+#[derive(Debug, Clone)]
+pub struct Refund<'a> {
+    /// Of which job.
+    pub job: &'a Job,
+    /// How much; all that is left if none.
+    pub amount: Option<Money>,
+    /// Unique among refunds.
+    pub key: &'a str,
+    /// A reason for people.
+    pub reason: &'a str,
+}
+
+/// An operator's correction.
+#[derive(Debug, Clone)]
+pub struct Adjustment<'a> {
+    /// Whose.
+    pub account: AccountId,
+    /// Above zero adds, below zero takes.
+    pub amount: Money,
+    /// Unique among corrections.
+    pub key: &'a str,
+    /// A reason for people.
+    pub reason: &'a str,
+}
+
+/// A top-up taken back.
+#[derive(Debug, Clone)]
+pub struct Reversal<'a> {
+    /// Whose.
+    pub account: AccountId,
+    /// How much was paid in.
+    pub amount: Money,
+    /// Unique among reversals.
+    pub key: &'a str,
+    /// A reason for people.
+    pub reason: &'a str,
+}
+
+/// Credits a top-up, once by its key.
+pub async fn top_up(store: &dyn Store, ids: &Ids, top_up: &TopUp<'_>) -> Result<Credited, LedgerError> {
+    positive(top_up.amount)?;
+    let books = (Book::Payments, Book::Available);
+    let one =
+        outside(ids, TransferKind::Topup, top_up.account, books, (top_up.amount, top_up.key, top_up.reason))?;
+    write(store, ids, &[one]).await
+}
+
+/// Gives a captured price back, in full or in part, never more than was captured.
+pub async fn refund(store: &dyn Store, ids: &Ids, refund: &Refund<'_>) -> Result<Credited, LedgerError> {
+    let refundable = refund.job.captured.minus(refund.job.refunded)?;
+    let amount = refund.amount.unwrap_or(refundable);
+    positive(amount).map_err(|_zero| LedgerError::AboveCaptured { refundable })?;
+    let books = (Book::Revenue, Book::Available);
+    let what = (amount, refund.key, Some(refund.reason));
+    let mut one = outside(ids, TransferKind::Refund, refund.job.account, books, what)?;
+    one.job = Some(refund.job.id);
+    match write(store, ids, &[one]).await {
+        Err(LedgerError::Short) => Err(LedgerError::AboveCaptured { refundable }),
+        other => other,
+    }
+}
+
+/// Corrects a balance by an operator's order.
+pub async fn adjust(
+    store: &dyn Store,
+    ids: &Ids,
+    adjustment: &Adjustment<'_>,
+) -> Result<Credited, LedgerError> {
+    let minor = adjustment.amount.minor();
+    let amount = Money::from_minor(minor.checked_abs().ok_or(domain::MoneyError::Overflow)?);
+    positive(amount)?;
+    let (from, into) = (Book::Adjustments, Book::Available);
+    let books = if minor > 0 { (from, into) } else { (into, from) };
+    let what = (amount, adjustment.key, Some(adjustment.reason));
+    let one = outside(ids, TransferKind::Adjust, adjustment.account, books, what)?;
+    write(store, ids, &[one]).await
+}
+
+/// Takes a top-up back: what is available from the account, the rest from the shop's losses.
+pub async fn reverse(store: &dyn Store, ids: &Ids, reversal: &Reversal<'_>) -> Result<Credited, LedgerError> {
+    positive(reversal.amount)?;
+    // The balance may change between the read and the write; the guard then refuses and the split is made anew.
+    for _round in 0..8 {
+        let Some(account) = store.find_account(reversal.account).await? else {
+            return Err(store::StoreError::NotFound { what: "account" }.into());
+        };
+        let taken = account.available.min(reversal.amount);
+        let lost = reversal.amount.minus(taken)?;
+        let mut transfers = Vec::with_capacity(2);
+        for (amount, from) in [(taken, Book::Available), (lost, Book::Losses)] {
+            if amount.is_positive() {
+                let what = (amount, reversal.key, Some(reversal.reason));
+                let books = (from, Book::Payments);
+                transfers.push(outside(ids, TransferKind::Reversal, reversal.account, books, what)?);
+            }
+        }
+        if let [_, loss] = transfers.as_mut_slice() {
+            loss.key.push_str(":loss");
+        }
+        match write(store, ids, &transfers).await {
+            Err(LedgerError::Short) => {}
+            other => return other,
+        }
+    }
+    Err(LedgerError::Short)
+}
+
+fn positive(amount: Money) -> Result<(), LedgerError> {
+    if amount.is_positive() { Ok(()) } else { Err(LedgerError::NotPositive) }
+}
+
+fn outside(
+    ids: &Ids,
+    kind: TransferKind,
+    account: AccountId,
+    (debit, credit): (Book, Book),
+    (amount, key, reason): (Money, &str, Option<&str>),
+) -> Result<NewTransfer, LedgerError> {
+    if !(1..=255).contains(&key.len()) || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(LedgerError::BadKey);
+    }
+    Ok(NewTransfer {
+        id: TransferId::generate(ids.now(), &*ids.chance),
+        account,
+        job: None,
+        kind,
+        key: format!("{kind}:{key}"),
+        debit,
+        credit,
+        amount,
+        reason: reason.map(str::to_owned),
+    })
+}
+
+async fn write(store: &dyn Store, ids: &Ids, transfers: &[NewTransfer]) -> Result<Credited, LedgerError> {
+    match store.credit(transfers, ids.now()).await? {
+        Credited::KeyReused => Err(LedgerError::KeyReused),
+        Credited::Short => Err(LedgerError::Short),
+        written @ Credited::Applied(_) => {
+            for transfer in transfers {
+                tracing::info!(
+                    account = %transfer.account, kind = %transfer.kind, amount = transfer.amount.minor(),
+                    "transfer.written"
+                );
+            }
+            Ok(written)
+        }
+        replayed @ Credited::Replayed(_) => Ok(replayed),
+    }
+}

@@ -1,0 +1,166 @@
+//! Receipts: the same words in web, bot and API.
+
+use domain::{
+    Cause, Channel, Currency, Delivery, DeliveryState, Job, JobId, JobState, Money, PriceBasis, Timestamp,
+    Transfer, TransferId, TransferKind,
+};
+use serde::Serialize;
+
+/// How one delivery of a job went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ReceiptDelivery {
+    /// How.
+    pub channel: Channel,
+    /// Where it stands.
+    pub state: DeliveryState,
+    /// When the recipient took it.
+    pub delivered_at: Option<Timestamp>,
+}
+
+/// What a job cost and what became of the money.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Receipt {
+    /// The job.
+    pub job: JobId,
+    /// The model.
+    pub model: String,
+    /// Where the job stands.
+    pub state: JobState,
+    /// Currency code.
+    pub currency: String,
+    /// The frozen price, minor units.
+    pub price: Money,
+    /// Where it came from.
+    pub basis: PriceBasis,
+    /// Set aside.
+    pub held: Money,
+    /// Taken.
+    pub captured: Money,
+    /// Given back before capture.
+    pub released: Money,
+    /// Given back after capture.
+    pub refunded: Money,
+    /// Whether the result came after the money had been given back, and is free.
+    pub gift: bool,
+    /// Why it failed, if it did.
+    pub reason: Option<Cause>,
+    /// One sentence for people.
+    pub summary: String,
+    /// When it was ordered.
+    pub ordered_at: Timestamp,
+    /// When it entered its state.
+    pub entered_at: Timestamp,
+    /// The movements, oldest first.
+    pub transfers: Vec<TransferReceipt>,
+    /// Who was told.
+    pub deliveries: Vec<ReceiptDelivery>,
+}
+
+/// One movement of money, for people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TransferReceipt {
+    /// Its id.
+    pub id: TransferId,
+    /// Why.
+    pub kind: TransferKind,
+    /// The job it belongs to.
+    pub job: Option<JobId>,
+    /// Minor units; above zero enters `available`, below zero leaves it, zero when it only left `held`.
+    pub change: Money,
+    /// How much moved.
+    pub amount: Money,
+    /// Currency code.
+    pub currency: String,
+    /// A person's or the rule's reason.
+    pub reason: Option<String>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// The receipt of a job. `transfers` are its own, in any order.
+pub fn job_receipt(
+    job: &Job,
+    transfers: &[Transfer],
+    deliveries: &[Delivery],
+    currency: &Currency,
+) -> Receipt {
+    let mut movements: Vec<_> =
+        transfers.iter().map(|transfer| transfer_receipt(transfer, currency)).collect();
+    movements.sort_by_key(|movement| movement.id);
+    Receipt {
+        job: job.id,
+        model: job.model.clone(),
+        state: job.state,
+        currency: currency.code().to_owned(),
+        price: job.price,
+        basis: job.basis.clone(),
+        held: job.held,
+        captured: job.captured,
+        released: job.released,
+        refunded: job.refunded,
+        gift: job.gift,
+        reason: job.cause,
+        summary: summary(job, currency),
+        ordered_at: job.created_at,
+        entered_at: job.entered_at,
+        transfers: movements,
+        deliveries: deliveries
+            .iter()
+            .map(|delivery| ReceiptDelivery {
+                channel: delivery.channel,
+                state: delivery.state,
+                delivered_at: delivery.delivered_at,
+            })
+            .collect(),
+    }
+}
+
+/// The receipt of one movement.
+pub fn transfer_receipt(transfer: &Transfer, currency: &Currency) -> TransferReceipt {
+    let amount = transfer.amount.minor();
+    let change = match (transfer.debit, transfer.credit) {
+        (domain::Book::Available, _) => amount.saturating_neg(),
+        (_, domain::Book::Available) => amount,
+        _ => 0,
+    };
+    TransferReceipt {
+        id: transfer.id,
+        kind: transfer.kind,
+        job: transfer.job,
+        change: Money::from_minor(change),
+        amount: transfer.amount,
+        currency: currency.code().to_owned(),
+        reason: transfer.reason.clone(),
+        at: transfer.at,
+    }
+}
+
+fn summary(job: &Job, currency: &Currency) -> String {
+    let money = |amount: Money| currency.format(amount);
+    if job.price.is_zero() {
+        return "Free generation; no money moved.".to_owned();
+    }
+    let refunded = if job.refunded.is_positive() {
+        format!(" {} was refunded later.", money(job.refunded))
+    } else {
+        String::new()
+    };
+    match job.state {
+        JobState::Draft => format!("Draft at {}; nothing was taken.", money(job.price)),
+        JobState::Canceled if job.held.is_zero() => "Canceled; nothing was taken.".to_owned(),
+        JobState::Canceled => format!("Canceled; {} was given back.", money(job.released)),
+        JobState::Done if job.gift => {
+            format!("{} had been given back; the late result is a gift.", money(job.released))
+        }
+        JobState::Done if job.released.is_positive() => {
+            format!("{} was taken, {} was given back.{refunded}", money(job.captured), money(job.released))
+        }
+        JobState::Done => format!("{} was taken.{refunded}", money(job.captured)),
+        JobState::Failed => format!("It failed; {} was given back.", money(job.released)),
+        JobState::Pending
+        | JobState::Submitting
+        | JobState::Unclear
+        | JobState::Running
+        | JobState::Storing => format!("{} is set aside.", money(job.held)),
+    }
+}

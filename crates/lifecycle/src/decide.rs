@@ -1,0 +1,124 @@
+//! An operator's decisions on an unclear job: adopt, resend, release.
+
+use domain::{Event, Job, JobId, JobState, Scope};
+use store::{NewEntry, Recorded, StoreError, TaskSaved, WakeJob, WakeReason};
+use thiserror::Error;
+
+use crate::{Lifecycle, ReadFailure, StepError, TaskRecord};
+
+/// What an operator decides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// The job follows this task; its record must agree.
+    Adopt {
+        /// The provider's task.
+        task_id: String,
+    },
+    /// Another attempt is sent.
+    Resend,
+    /// The money goes back.
+    Release,
+}
+
+/// Why a decision was refused; nothing was written.
+#[derive(Debug, Error)]
+pub enum DecideError {
+    /// There is no such job.
+    #[error("there is no such job")]
+    NotFound,
+    /// Only unclear jobs are decided (a task can be adopted by a failed job, too).
+    #[error("the job is {state}; only an unclear job can be decided")]
+    WrongState {
+        /// The state it is in.
+        state: JobState,
+    },
+    /// The record is of another model, time or callback address.
+    #[error("the record of this task does not belong to the job")]
+    Disagrees,
+    /// The task belongs to another attempt.
+    #[error("this task belongs to another attempt")]
+    Taken,
+    /// The record could not be read.
+    #[error("the record of this task could not be read")]
+    Unreadable(#[source] ReadFailure),
+    /// The step could not be written.
+    #[error("the decision could not be written")]
+    Step(#[from] StepError),
+}
+
+impl From<StoreError> for DecideError {
+    fn from(error: StoreError) -> Self {
+        Self::Step(error.into())
+    }
+}
+
+impl Lifecycle {
+    /// Decides an unclear job. `reason` goes into its history; `who` names the source.
+    pub async fn decide(&self, id: JobId, decision: &Decision, reason: &str) -> Result<Job, DecideError> {
+        let job = self.store().find_job(id, Scope::All).await?.ok_or(DecideError::NotFound)?;
+        match decision {
+            Decision::Adopt { task_id } => self.adopt_by_order(&job, task_id, reason).await?,
+            Decision::Resend => self.order(&job, Event::ResendOrdered, reason).await?,
+            Decision::Release => self.order(&job, Event::ReleaseOrdered, reason).await?,
+        }
+        self.store().find_job(id, Scope::All).await?.ok_or(DecideError::NotFound)
+    }
+
+    async fn order(&self, job: &Job, event: Event, reason: &str) -> Result<(), DecideError> {
+        if job.state != JobState::Unclear {
+            return Err(DecideError::WrongState { state: job.state });
+        }
+        let mut draft = self.draft(job).unclaimed().moved(event).map_err(StepError::from)?.source("operator");
+        draft.note(decided(&format!("{event:?}"), reason));
+        match self.write(&draft).await? {
+            Recorded::Applied => Ok(()),
+            Recorded::Stale => Err(DecideError::WrongState { state: job.state }),
+        }
+    }
+
+    async fn adopt_by_order(&self, job: &Job, task_id: &str, reason: &str) -> Result<(), DecideError> {
+        let adoptable = matches!(job.state, JobState::Unclear | JobState::Failed) && job.task_id.is_none();
+        if !adoptable {
+            return Err(DecideError::WrongState { state: job.state });
+        }
+        let record: TaskRecord =
+            self.ports.provider.record(task_id).await.map_err(DecideError::Unreadable)?;
+        let attempts = self.store().attempts(job.id).await?;
+        let fitting = attempts
+            .iter()
+            .find(|attempt| attempt.task_id.is_none() && self.record_agrees(job, attempt, &record))
+            .ok_or(DecideError::Disagrees)?;
+        match self.store().save_task(job.id, fitting.number, task_id, self.ids().now()).await? {
+            TaskSaved::Saved | TaskSaved::Known => {}
+            TaskSaved::Taken => return Err(DecideError::Taken),
+        }
+        self.store().note(job.id, &[decided("adopt", reason)], self.ids().now()).await?;
+        Ok(())
+    }
+
+    /// Wakes a job whatever it waits for; the step decides what can be done. False if it rests for good.
+    pub async fn retry(&self, id: JobId, reason: &str) -> Result<bool, StoreError> {
+        let now = self.ids().now();
+        let wake = WakeJob {
+            job: id,
+            scope: Scope::All,
+            at: now,
+            reason: WakeReason::Asked,
+            at_most_every: std::time::Duration::ZERO,
+        };
+        let woken = self.store().wake_job(&wake).await?;
+        if woken {
+            self.store().note(id, &[decided("retry", reason)], now).await?;
+        }
+        Ok(woken)
+    }
+}
+
+fn decided(what: &str, reason: &str) -> NewEntry {
+    NewEntry {
+        source: "operator",
+        event: "job.decided",
+        detail: Some(format!("{what}: {reason}")),
+        fold: None,
+    }
+}

@@ -1,0 +1,67 @@
+//! Delivering: paying the duties to tell, each at least once per channel.
+
+use std::time::Duration;
+
+use delivery::{Message, Outcome};
+use domain::{Delivery, Scope};
+use store::DeliveryResult;
+
+use crate::{Lifecycle, StepError};
+
+/// A channel that is not set up in this process may be in another one.
+const OTHER_PROCESS: Duration = Duration::from_mins(1);
+
+impl Lifecycle {
+    /// Makes one try of a delivery that the caller has claimed.
+    pub async fn deliver(&self, delivery: &Delivery) -> Result<(), StepError> {
+        let result = self.try_delivery(delivery).await?;
+        let at = self.ids().now();
+        if !self.store().record_delivery(delivery, &result, at).await? {
+            tracing::debug!(delivery = %delivery.id, "delivery.stale");
+            return Ok(());
+        }
+        let (job, account, channel) = (delivery.job, delivery.account, delivery.channel);
+        match result {
+            DeliveryResult::Delivered => {
+                tracing::info!(%job, %account, %channel, event_name = %delivery.event, "delivery.sent");
+            }
+            DeliveryResult::Retry { error, .. } => {
+                tracing::warn!(%job, %account, %channel, error, attempts = delivery.attempts, "delivery.failed");
+            }
+            DeliveryResult::Postponed { error, .. } => {
+                tracing::debug!(%job, %account, %channel, error, "delivery.postponed");
+            }
+            DeliveryResult::Dead { error } => {
+                tracing::error!(%job, %account, %channel, error, "delivery.dead");
+            }
+        }
+        Ok(())
+    }
+
+    async fn try_delivery(&self, delivery: &Delivery) -> Result<DeliveryResult, StepError> {
+        let Some(channel) = self.ports.channels.iter().find(|channel| channel.kind() == delivery.channel)
+        else {
+            let error = format!("no {} channel is set up in this process", delivery.channel);
+            return Ok(DeliveryResult::Postponed { at: self.after(OTHER_PROCESS), error });
+        };
+        let Some(job) = self.store().find_job(delivery.job, Scope::All).await? else {
+            return Ok(DeliveryResult::Dead { error: "the job is gone".to_owned() });
+        };
+        let webhook_key = self.store().webhook_key(delivery.account).await?;
+        let message =
+            Message { delivery, job: &job, webhook_key: &webhook_key, at: self.ids().now(), media: &[] };
+        Ok(match channel.deliver(&message).await {
+            Outcome::Delivered => DeliveryResult::Delivered,
+            Outcome::Gone { error } => DeliveryResult::Dead { error },
+            Outcome::Retry { after: Some(after), error } => {
+                DeliveryResult::Postponed { at: self.after(after), error }
+            }
+            Outcome::Retry { after: None, error } => {
+                match delivery::retry_delay(delivery.attempts.saturating_add(1), self.fraction()) {
+                    Some(delay) => DeliveryResult::Retry { at: self.after(delay), error },
+                    None => DeliveryResult::Dead { error },
+                }
+            }
+        })
+    }
+}

@@ -1,0 +1,176 @@
+//! Keeping: every output is copied into our storage and checked; then the money is captured.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use domain::{Asset, AssetRole, AssetState, Effect, Event, Job, Stored};
+use serde_json::Value;
+use store::NewEntry;
+
+use crate::{KeepError, Kept, Lifecycle, StepError, pace};
+
+const JSON_DATA: &str = "data:application/json;base64,";
+
+/// A text model's answer as an address that carries it: it is stored as one JSON output.
+pub(crate) fn data_url(object: &Value) -> String {
+    format!("{JSON_DATA}{}", STANDARD.encode(object.to_string()))
+}
+
+/// What became of one try of one asset.
+enum Tried {
+    Ended,
+    /// To be tried again; tries that count against it, none if the trouble is ours.
+    Again {
+        tries: u32,
+    },
+    /// The claim is lost: another worker has the job.
+    Stale,
+}
+
+impl Lifecycle {
+    pub(crate) async fn keep(&self, job: &Job) -> Result<(), StepError> {
+        let assets = self.store().assets_of(&[job.id]).await?;
+        let mut again = None;
+        for asset in assets.iter().filter(|asset| asset.state == AssetState::Pending) {
+            match self.keep_asset(job, asset).await? {
+                Tried::Ended => {}
+                Tried::Again { tries } => again = again.max(Some(tries)),
+                Tried::Stale => return Ok(()),
+            }
+        }
+        let Some(tries) = again else { return self.settle(job).await };
+        let delay = match tries {
+            // Only our own storage had trouble.
+            0 => pace::backoff(job.tries, self.fraction()),
+            tries => pace::next_copy(tries, self.fraction()),
+        };
+        let mut draft = self.draft(job).wake_at(Some(self.after(delay)));
+        draft.step.patch.tries = job.tries.saturating_add(1);
+        self.write(&draft).await.map(drop)
+    }
+
+    async fn keep_asset(&self, job: &Job, asset: &Asset) -> Result<Tried, StepError> {
+        let error = match self.fetch(asset).await {
+            Ok(kept) => return self.kept(job, asset, &kept).await,
+            Err(error) => error,
+        };
+        tracing::warn!(
+            job = %job.id, account = %job.account, model = %job.model, asset = %asset.id, tries = asset.tries,
+            error = %error, request_id = %job.request_id, "output.failed"
+        );
+        let out_of_time = job.deadline_at.is_some_and(|deadline| deadline <= self.ids().now());
+        match error {
+            KeepError::Storage(words) if !out_of_time => {
+                tracing::error!(error = %words, "storage.trouble: outputs wait until our storage takes them");
+                self.failed(job, asset, &words, false).await
+            }
+            KeepError::Blocked(words) | KeepError::Storage(words) => self.lost(job, asset, &words).await,
+            // What is neither priced nor counted does not hold the job up.
+            error if asset.role == AssetRole::Extra => self.lost(job, asset, &error.to_string()).await,
+            error => {
+                let renewed = self.renewed_link(job, asset).await;
+                if let Some(url) = renewed.as_deref()
+                    && let Ok(kept) = self.ports.vault.copy(url, &asset.object, asset.kind).await
+                {
+                    return self.kept(job, asset, &kept).await;
+                }
+                if self.is_given_up(asset) || out_of_time {
+                    return self.lost(job, asset, &error.to_string()).await;
+                }
+                self.failed(job, asset, &error.to_string(), true).await
+            }
+        }
+    }
+
+    async fn fetch(&self, asset: &Asset) -> Result<Kept, KeepError> {
+        let Some(source) = asset.source_url.as_deref() else {
+            return Err(KeepError::Blocked("there is no address to fetch from".to_owned()));
+        };
+        let Some(encoded) = source.strip_prefix(JSON_DATA) else {
+            return self.ports.vault.copy(source, &asset.object, asset.kind).await;
+        };
+        let bytes = STANDARD.decode(encoded).map_err(|error| KeepError::Unusable(error.to_string()))?;
+        self.ports.vault.write(&asset.object, "application/json", Bytes::from(bytes)).await
+    }
+
+    /// A dead link is renewed: by the record, which may name another, else by a fresh download link.
+    async fn renewed_link(&self, job: &Job, asset: &Asset) -> Option<String> {
+        let source = asset.source_url.as_deref()?;
+        let task = job.task_id.as_deref()?;
+        if let Ok(record) = self.ports.provider.record(task).await
+            && let Some(url) = record.outputs.get(usize::from(asset.index))
+            && url != source
+        {
+            return Some(url.clone());
+        }
+        self.ports.provider.download_url(source).await.ok()
+    }
+
+    fn is_given_up(&self, asset: &Asset) -> bool {
+        let tries = asset.tries.saturating_add(1);
+        let since = asset.first_try_at.map(|first| self.ids().now().duration_since(first));
+        let time = since.and_then(|since| Duration::try_from(since).ok()).unwrap_or(Duration::ZERO);
+        tries >= pace::COPY_TRIES && time >= pace::COPY_TIME
+    }
+
+    async fn kept(&self, job: &Job, asset: &Asset, kept: &Kept) -> Result<Tried, StepError> {
+        let stored = self.store().asset_stored(asset.id, Some(job.fence), kept, self.ids().now()).await?;
+        if !stored {
+            return Ok(Tried::Stale);
+        }
+        tracing::info!(
+            job = %job.id, account = %job.account, model = %job.model, task = job.task_id.as_deref(),
+            asset = %asset.id, bytes = kept.bytes, content_type = %kept.content_type, request_id = %job.request_id,
+            "output.stored"
+        );
+        Ok(Tried::Ended)
+    }
+
+    async fn failed(&self, job: &Job, asset: &Asset, words: &str, counts: bool) -> Result<Tried, StepError> {
+        let at = self.ids().now();
+        let written = self.store().asset_failed(asset.id, job.fence, words, counts, None, at).await?;
+        let tries = if counts { asset.tries.saturating_add(1) } else { 0 };
+        Ok(if written { Tried::Again { tries } } else { Tried::Stale })
+    }
+
+    async fn lost(&self, job: &Job, asset: &Asset, words: &str) -> Result<Tried, StepError> {
+        let written = self.store().asset_lost(asset.id, job.fence, words, self.ids().now()).await?;
+        if written && asset.role == AssetRole::Output {
+            tracing::error!(job = %job.id, asset = %asset.id, words, "output.lost");
+        }
+        Ok(if written { Tried::Ended } else { Tried::Stale })
+    }
+
+    /// Every output is stored or lost: the money is taken for what is stored, in the same transaction as the state.
+    async fn settle(&self, job: &Job) -> Result<(), StepError> {
+        let assets = self.store().assets_of(&[job.id]).await?;
+        let outputs = assets.iter().filter(|asset| asset.role == AssetRole::Output);
+        let (announced, stored) = outputs.fold((0_u32, 0_u32), |(all, stored), asset| {
+            (all.saturating_add(1), stored.saturating_add(u32::from(asset.state == AssetState::Stored)))
+        });
+        let outcome = if stored == 0 { Stored::Nothing } else { Stored::Some };
+        let mut draft = self.draft(job).moved(Event::OutputsEnded(outcome))?;
+        if draft.has(Effect::Capture) {
+            let full = ledger::full_price(job, &self.policy.currency);
+            let announced = announced.max(u32::from(job.outputs_ordered));
+            let parts = (stored, announced);
+            let settled = ledger::settle(job, full.amount, parts, self.ids().now(), &*self.ids().chance)?;
+            draft.step.transfers = settled.transfers;
+            if let Some(finding) = full.finding {
+                tracing::warn!(job = %job.id, model = %job.model, finding, "finding.cost");
+                draft.note(NewEntry {
+                    source: "ledger",
+                    event: "finding.cost",
+                    detail: Some(finding.to_owned()),
+                    fold: None,
+                });
+            }
+        }
+        if outcome == Stored::Nothing {
+            draft = draft.words("none of the outputs could be had");
+        }
+        self.write(&draft).await.map(drop)
+    }
+}

@@ -1,0 +1,267 @@
+//! Observing: the record of the task is read, and only the record is believed.
+
+use std::time::Duration;
+
+use domain::{AssetRole, Attempt, Cause, Event, Job, JobState, Timestamp};
+use store::{NewEntry, TaskSaved};
+use url::Url;
+
+use crate::{Lifecycle, Policy, ReadFailure, StepError, TaskRecord, TaskWord, pace};
+
+/// Clocks of the provider and ours may differ by so much when a task is matched to an attempt by time.
+const CLOCK_TOLERANCE: Duration = Duration::from_mins(2);
+
+impl Lifecycle {
+    /// One read of a running job.
+    pub(crate) async fn observe(&self, job: &Job) -> Result<(), StepError> {
+        let Some(task) = job.task_id.as_deref() else {
+            // Cannot be by the moves; should a row say so, the attempts know the task.
+            return self.follow_known_task(job).await.map(drop);
+        };
+        let gave_up = job.deadline_at.is_some_and(|deadline| deadline <= self.ids().now());
+        match self.read(job, task).await {
+            Ok(record) => match &record.word {
+                TaskWord::Success if has_results(&record) => self.succeeded(job, &record).await,
+                TaskWord::Success if gave_up => {
+                    self.end(job, Event::RecordEmpty, "success without results").await
+                }
+                TaskWord::Success => self.empty(job).await,
+                TaskWord::Fail { moderation, words } => {
+                    let cause = if *moderation { Cause::Moderation } else { Cause::ProviderError };
+                    self.end(job, Event::RecordFailed(cause), words).await
+                }
+                TaskWord::Working | TaskWord::Unknown if gave_up => {
+                    self.end(job, Event::GaveUp, "the provider did not finish in time").await
+                }
+                TaskWord::Working | TaskWord::Unknown => self.read_again(job, &record).await,
+            },
+            Err(failure) if gave_up => self.end(job, Event::GaveUp, &failure.to_string()).await,
+            Err(failure) => self.read_failed(job, &failure).await,
+        }
+    }
+
+    async fn read(&self, job: &Job, task: &str) -> Result<TaskRecord, ReadFailure> {
+        let result = self.ports.provider.record(task).await;
+        match &result {
+            Ok(record) => tracing::debug!(
+                job = %job.id, account = %job.account, model = %job.model, task, word = %record.raw_word,
+                request_id = %job.request_id, "record.read"
+            ),
+            Err(failure) => tracing::warn!(
+                job = %job.id, account = %job.account, model = %job.model, task, error = %failure,
+                request_id = %job.request_id, "record.failed"
+            ),
+        }
+        result
+    }
+
+    async fn succeeded(&self, job: &Job, record: &TaskRecord) -> Result<(), StepError> {
+        let mut draft = self.draft(job).moved(Event::RecordSuccess)?;
+        draft.step.patch.cost = record.credits;
+        let object = record.object.as_ref().filter(|_| record.outputs.is_empty()).map(crate::keep::data_url);
+        let outputs = object.map_or_else(|| record.outputs.clone(), |url| vec![url]);
+        draft.announce(AssetRole::Output, &outputs, self.vault());
+        draft.announce(AssetRole::Extra, &record.extras, self.vault());
+        draft.note(word_entry(record));
+        self.write(&draft).await.map(drop)
+    }
+
+    /// Success without results is asked again for a while, then given up.
+    async fn empty(&self, job: &Job) -> Result<(), StepError> {
+        let mut draft = self.draft(job);
+        let limit = self.after(Policy::EMPTY_AFTER);
+        draft.step.patch.deadline_at = Some(job.deadline_at.map_or(limit, |deadline| deadline.min(limit)));
+        draft.step.patch.wake_at = Some(self.next_read(job));
+        draft.step.patch.hints = job.hints.saturating_sub(1);
+        draft.note(NewEntry {
+            source: "provider",
+            event: "record.empty",
+            detail: Some("success without results".to_owned()),
+            fold: Some("record.empty".to_owned()),
+        });
+        self.write(&draft).await.map(drop)
+    }
+
+    async fn read_again(&self, job: &Job, record: &TaskRecord) -> Result<(), StepError> {
+        if record.word == TaskWord::Unknown {
+            tracing::error!(job = %job.id, model = %job.model, word = %record.raw_word, "record.unknown_word");
+        }
+        let mut draft = self.draft(job);
+        draft.step.patch.wake_at = Some(self.next_read(job));
+        draft.step.patch.hints = job.hints.saturating_sub(1);
+        draft.step.patch.tries = 0;
+        draft.step.patch.late = job.late || self.age(job.entered_at) > Policy::late_after(job.kind);
+        draft.note(word_entry(record));
+        self.write(&draft).await.map(drop)
+    }
+
+    async fn read_failed(&self, job: &Job, failure: &ReadFailure) -> Result<(), StepError> {
+        let young = matches!(failure, ReadFailure::NotFound) && self.age(job.entered_at) < Policy::YOUNG;
+        let mut draft = self.draft(job);
+        draft.step.patch.hints = job.hints.saturating_sub(1);
+        draft.step.patch.wake_at = Some(self.next_read(job));
+        if !young {
+            let slower = pace::backoff(job.tries, self.fraction());
+            draft.step.patch.tries = job.tries.saturating_add(1);
+            draft.step.patch.wake_at = draft.step.patch.wake_at.max(Some(self.after(slower)));
+            draft.note(NewEntry {
+                source: "provider",
+                event: "record.failed",
+                detail: Some(failure.to_string()),
+                fold: Some(format!("record.failed:{failure}")),
+            });
+        }
+        self.write(&draft).await.map(drop)
+    }
+
+    async fn end(&self, job: &Job, event: Event, words: &str) -> Result<(), StepError> {
+        self.write(&self.draft(job).moved(event)?.words(words)).await.map(drop)
+    }
+
+    fn next_read(&self, job: &Job) -> Timestamp {
+        self.after(pace::next_read(job.kind, self.age(job.entered_at), job.hints, self.fraction()))
+    }
+
+    fn age(&self, since: Timestamp) -> Duration {
+        self.ids().now().duration_since(since).try_into().unwrap_or(Duration::ZERO)
+    }
+
+    /// A job that failed is still looked at: a late success becomes a gift, once.
+    pub(crate) async fn observe_after_failure(&self, job: &Job) -> Result<(), StepError> {
+        if job.gift || job.attempts == 0 {
+            return self.write(&self.draft(job).wake_at(None)).await.map(drop);
+        }
+        let Some(task) = job.task_id.as_deref() else { return self.failed_without_task(job).await };
+        match self.read(job, task).await {
+            Ok(record) if record.word == TaskWord::Success && has_results(&record) => {
+                tracing::info!(job = %job.id, account = %job.account, task, "gift.found");
+                self.succeeded(job, &record).await
+            }
+            Ok(TaskRecord { word: TaskWord::Fail { .. }, .. }) => {
+                self.write(&self.draft(job).wake_at(None)).await.map(drop)
+            }
+            Ok(_) | Err(_) => self.look_tomorrow(job).await,
+        }
+    }
+
+    async fn failed_without_task(&self, job: &Job) -> Result<(), StepError> {
+        if let Some((number, task)) = self.known_task(job).await? {
+            let mut draft = self.draft(job).wake_at(Some(self.ids().now()));
+            draft.step.task = Some((number, task));
+            return self.write(&draft).await.map(drop);
+        }
+        self.look_tomorrow(job).await
+    }
+
+    async fn look_tomorrow(&self, job: &Job) -> Result<(), StepError> {
+        let tomorrow = self.after(Duration::from_hours(24));
+        let wake_at = job.deadline_at.is_some_and(|deadline| tomorrow < deadline).then_some(tomorrow);
+        self.write(&self.draft(job).wake_at(wake_at)).await.map(drop)
+    }
+
+    /// An `unclear` job: a task id may have turned up; else the policy decides when its time has come.
+    pub(crate) async fn clear_up(&self, job: &Job) -> Result<(), StepError> {
+        if self.follow_known_task(job).await? {
+            return Ok(());
+        }
+        let now = self.ids().now();
+        let release = self.policy.unclear_policy == crate::UnclearPolicy::Release;
+        if release && job.deadline_at.is_some_and(|deadline| deadline <= now) {
+            let words = "it never became known whether the provider has the task";
+            return self.end(job, Event::StayedUnclear, words).await;
+        }
+        // A callback's record may not be readable yet; otherwise only a wake or the deadline brings news.
+        let undecided = !self.ports.store.callbacks_with_task(job.id).await?.is_empty();
+        let pause = if undecided { Duration::from_secs(15) } else { Duration::from_hours(1) };
+        let mut wake_at = self.after(pause);
+        if let Some(deadline) = job.deadline_at.filter(|deadline| release && *deadline > now) {
+            wake_at = wake_at.min(deadline);
+        }
+        self.write(&self.draft(job).wake_at(Some(wake_at))).await.map(drop)
+    }
+
+    /// Moves the job to `running` if the task of one of its attempts is known; whether it did.
+    pub(crate) async fn follow_known_task(&self, job: &Job) -> Result<bool, StepError> {
+        let Some((number, task)) = self.known_task(job).await? else { return Ok(false) };
+        tracing::info!(job = %job.id, account = %job.account, model = %job.model, task = %task, "task.found");
+        let mut draft = self.draft(job);
+        if job.state != JobState::Running {
+            draft = draft.moved(Event::TaskFound)?;
+        }
+        draft.step.task = Some((number, task));
+        self.write(&draft).await.map(|_recorded| true)
+    }
+
+    async fn known_task(&self, job: &Job) -> Result<Option<(u16, String)>, StepError> {
+        let attempts = self.store().attempts(job.id).await?;
+        let first = |attempts: &[Attempt]| {
+            attempts.iter().find_map(|one| one.task_id.clone().map(|task| (one.number, task)))
+        };
+        if let Some(known) = first(&attempts) {
+            return Ok(Some(known));
+        }
+        for callback in self.store().callbacks_with_task(job.id).await?.into_iter().take(4) {
+            let attempt = attempts.iter().find(|one| one.number == callback.attempt);
+            let (Some(attempt), Some(task)) = (attempt, callback.task_id) else { continue };
+            if self.adopt(job, attempt, &task).await? {
+                return Ok(Some((attempt.number, task)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A callback's task id is adopted only if the record, read with our key, agrees that it is this attempt's.
+    async fn adopt(&self, job: &Job, attempt: &Attempt, task: &str) -> Result<bool, StepError> {
+        let Ok(record) = self.read(job, task).await else { return Ok(false) };
+        if !self.record_agrees(job, attempt, &record) {
+            tracing::warn!(job = %job.id, task, "callback.disagrees");
+            let entry = NewEntry {
+                source: "callback",
+                event: "callback.disagrees",
+                detail: Some(format!("the record of {task} is not of this attempt")),
+                fold: Some(format!("callback.disagrees:{task}")),
+            };
+            self.store().note(job.id, &[entry], self.ids().now()).await?;
+            return Ok(false);
+        }
+        let saved = self.store().save_task(job.id, attempt.number, task, self.ids().now()).await?;
+        Ok(matches!(saved, TaskSaved::Saved | TaskSaved::Known))
+    }
+
+    /// Model, time and, where shown, our callback address must be this attempt's.
+    pub(crate) fn record_agrees(&self, job: &Job, attempt: &Attempt, record: &TaskRecord) -> bool {
+        let ours = self.callback_url(job.id, attempt.number).map(String::from);
+        let address_shown = record.callback_url.is_some();
+        let same_address = record.callback_url == ours;
+        let same_model = record.model.as_deref().map(|model| model == job.model);
+        let in_time = record.created_at.map(|created| {
+            let earliest = attempt.sent_at.saturating_sub(CLOCK_TOLERANCE).unwrap_or(attempt.sent_at);
+            let latest = attempt.sent_at.saturating_add(self.policy.sending_lease() + CLOCK_TOLERANCE);
+            (earliest..=latest.unwrap_or(attempt.sent_at)).contains(&created)
+        });
+        if address_shown {
+            return same_address && same_model != Some(false) && in_time != Some(false);
+        }
+        same_model == Some(true) && in_time == Some(true)
+    }
+
+    /// The callback address of one attempt.
+    pub(crate) fn callback_url(&self, job: domain::JobId, attempt: u16) -> Option<Url> {
+        let base = self.policy.public_url.as_str().trim_end_matches('/');
+        Url::parse(&format!("{base}/callbacks/kie/{}", self.keys.callback_token(job, attempt))).ok()
+    }
+}
+
+fn has_results(record: &TaskRecord) -> bool {
+    !record.outputs.is_empty() || record.object.is_some()
+}
+
+/// The provider's raw word, counted.
+fn word_entry(record: &TaskRecord) -> NewEntry {
+    NewEntry {
+        source: "provider",
+        event: "record.read",
+        detail: Some(record.raw_word.clone()),
+        fold: Some(format!("record.read:{}", record.raw_word)),
+    }
+}

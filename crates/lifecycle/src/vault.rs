@@ -1,0 +1,47 @@
+//! The port to our own storage: what the life of a job needs of it.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use domain::{AccountId, AssetId, AssetRole, MediaKind};
+use store::StoredFile;
+use thiserror::Error;
+
+use crate::provider::SourceFile;
+
+/// Bytes that are in our storage now.
+pub type Kept = StoredFile;
+
+/// Why bytes could not be kept.
+#[derive(Debug, Clone, Error)]
+pub enum KeepError {
+    /// The link is dead: a fresh one may do.
+    #[error("the link is dead: {0}")]
+    Gone(String),
+    /// What came is not what was announced.
+    #[error("the bytes are unusable: {0}")]
+    Unusable(String),
+    /// The link points where nothing may be fetched from; final.
+    #[error("the address may not be reached: {0}")]
+    Blocked(String),
+    /// The other side or the way to it has trouble.
+    #[error("the source has trouble: {0}")]
+    Source(String),
+    /// Our own storage has trouble; never held against the output.
+    #[error("our storage has trouble: {0}")]
+    Storage(String),
+}
+
+/// Our storage.
+#[async_trait]
+pub trait Vault: Send + Sync {
+    /// The object name of an asset; fixed before its bytes come.
+    fn object_name(&self, account: AccountId, kind: MediaKind, role: AssetRole, asset: AssetId) -> String;
+    /// Copies a result into `object`, checked; images get a thumbnail if one can be made.
+    async fn copy(&self, source_url: &str, object: &str, kind: MediaKind) -> Result<Kept, KeepError>;
+    /// Writes bytes of our own.
+    async fn write(&self, object: &str, content_type: &str, bytes: Bytes) -> Result<Kept, KeepError>;
+    /// Opens an object for reading.
+    async fn read(&self, object: &str, content_type: &str, bytes: u64) -> Result<SourceFile, KeepError>;
+    /// Deletes objects; one that is not there is no error.
+    async fn delete(&self, objects: &[String]) -> Result<(), KeepError>;
+}

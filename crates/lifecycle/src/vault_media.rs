@@ -1,0 +1,109 @@
+//! The storage port over `media`.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use domain::{AccountId, AssetId, AssetRole, MediaKind};
+use futures_util::TryStreamExt;
+use media::{CopyError, CopyRequest, Fetcher, MediaStore, Thumbnailer, key};
+use sha2::{Digest, Sha256};
+
+use crate::{KeepError, Kept, SourceFile, Vault, error_chain::error_chain};
+
+/// Our storage behind `MEDIA_URL`.
+#[derive(Clone)]
+pub struct MediaVault {
+    store: MediaStore,
+    fetcher: Fetcher,
+    thumbnailer: Thumbnailer,
+}
+
+impl MediaVault {
+    /// Storage, the way to foreign addresses, and the maker of thumbnails.
+    pub const fn new(store: MediaStore, fetcher: Fetcher, thumbnailer: Thumbnailer) -> Self {
+        Self { store, fetcher, thumbnailer }
+    }
+
+    /// A thumbnail is a convenience: a picture without one is still delivered.
+    async fn thumbnail(&self, object: &str) -> Option<String> {
+        let name = key::thumbnail(object);
+        match self.thumbnailer.keep(&self.store, object, &name).await {
+            Ok(_) => Some(name),
+            Err(error) => {
+                tracing::warn!(object, error = &error as &dyn std::error::Error, "thumbnail.failed");
+                None
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Vault for MediaVault {
+    fn object_name(&self, account: AccountId, kind: MediaKind, role: AssetRole, asset: AssetId) -> String {
+        match role {
+            AssetRole::Output | AssetRole::Extra => key::output(account, kind, asset),
+            AssetRole::Upload => key::upload(account, asset),
+        }
+    }
+
+    async fn copy(&self, source_url: &str, object: &str, kind: MediaKind) -> Result<Kept, KeepError> {
+        let request = CopyRequest { source: source_url, object, expected: kind };
+        let stored = media::copy(&self.fetcher, &self.store, request).await.map_err(keep_error)?;
+        let thumbnail = match kind {
+            MediaKind::Image => self.thumbnail(object).await,
+            MediaKind::Video | MediaKind::Audio | MediaKind::Text => None,
+        };
+        Ok(Kept {
+            content_type: stored.content_type,
+            bytes: stored.bytes,
+            sha256: stored.sha256,
+            width: stored.width,
+            height: stored.height,
+            duration_ms: stored.duration_ms,
+            thumbnail,
+        })
+    }
+
+    async fn write(&self, object: &str, content_type: &str, bytes: Bytes) -> Result<Kept, KeepError> {
+        let (length, sha256) = (bytes.len() as u64, Sha256::digest(&bytes).into());
+        self.store
+            .put_bytes(object, content_type, bytes)
+            .await
+            .map_err(|error| KeepError::Storage(error_chain(&error)))?;
+        Ok(Kept {
+            content_type: content_type.to_owned(),
+            bytes: length,
+            sha256,
+            width: None,
+            height: None,
+            duration_ms: None,
+            thumbnail: None,
+        })
+    }
+
+    async fn read(&self, object: &str, content_type: &str, bytes: u64) -> Result<SourceFile, KeepError> {
+        let found =
+            self.store.get(object, None).await.map_err(|error| KeepError::Storage(error_chain(&error)))?;
+        let extension = media::extension_of(content_type);
+        let name = format!("{}.{extension}", object.rsplit('/').next().unwrap_or(object));
+        let stream = found.stream.map_err(std::io::Error::other);
+        Ok(SourceFile { name, content_type: content_type.to_owned(), bytes, stream: Box::pin(stream) })
+    }
+
+    async fn delete(&self, objects: &[String]) -> Result<(), KeepError> {
+        for object in objects {
+            self.store.delete(object).await.map_err(|error| KeepError::Storage(error_chain(&error)))?;
+        }
+        Ok(())
+    }
+}
+
+fn keep_error(error: CopyError) -> KeepError {
+    let words = error_chain(&error);
+    match error {
+        CopyError::Gone { .. } => KeepError::Gone(words),
+        CopyError::Unusable { .. } | CopyError::TooLarge { .. } => KeepError::Unusable(words),
+        CopyError::Blocked { .. } => KeepError::Blocked(words),
+        CopyError::Storage(_) => KeepError::Storage(words),
+        _ => KeepError::Source(words),
+    }
+}

@@ -1,0 +1,10 @@
+//! Copying from real servers into a folder and into an S3-compatible server.
+#![expect(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, reason = "tests")]
+
+mod bucket;
+mod copying;
+mod s3;
+mod samples;
+mod source;
+mod storing;
+mod thumbnails;

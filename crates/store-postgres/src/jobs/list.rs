@@ -1,0 +1,121 @@
+//! Reading many jobs.
+
+use domain::{AccountId, Job, JobState, Scope, Timestamp};
+use store::{JobFilter, StoreError};
+
+use crate::PostgresStore;
+use crate::error::store_error;
+use crate::row::{JobRow, Moment, all, clean, jobs, moment};
+
+/// One list of jobs. The first condition names an index outright: a condition that may be absent hides it from a cached
+/// plan. The rest filters what that index finds.
+macro_rules! listed {
+    ($store:ident, $filter:ident, $first:literal) => {{
+        let states: Vec<String> = $filter.states.iter().map(ToString::to_string).collect();
+        jobs!(
+            "select ",
+            " from kie.job j where " + $first
+                + " and ($1::uuid is null or j.account_id = $1)
+                    and (cardinality($2::text[]) = 0 or j.state = any($2))
+                    and ($3::text is null or j.kind = $3)
+                    and ($4::text is null or j.model = $4)
+                    and ($5::uuid is null or j.batch_id = $5)
+                    and ($6::text is null or strpos(lower(j.prompt), lower($6)) > 0)
+                    and ($7::text is null or j.task_id = $7 or exists (select from kie.attempt a
+                      where a.provider = 'kie' and a.task_id = $7 and a.job_id = j.id))
+                    and ($8::boolean is null or j.favourite = $8)
+                    and ($9::boolean or j.hidden_at is null)
+                    and ($10::uuid is null or j.id < $10)
+                    and ($11::timestamptz is null or j.created_at >= $11)
+                    order by j.id desc limit $12",
+            $filter.account.map(AccountId::as_uuid),
+            &states,
+            $filter.kind.map(domain::MediaKind::as_str),
+            $filter.model.as_deref(),
+            $filter.batch.map(domain::BatchId::as_uuid),
+            $filter.prompt.as_deref().map(clean),
+            $filter.task.as_deref().map(clean),
+            $filter.favourite,
+            $filter.with_hidden,
+            $filter.before.map(domain::JobId::as_uuid),
+            $filter.since.map(moment) as _,
+            i64::from($filter.limit),
+        )
+        .fetch_all(&$store.pool)
+        .await
+    }};
+}
+
+pub(super) async fn list_jobs(store: &PostgresStore, filter: &JobFilter) -> Result<Vec<Job>, StoreError> {
+    let open = !filter.states.is_empty() && filter.states.iter().all(|state| state.holds_money());
+    let awake = !filter.states.is_empty() && filter.states.iter().all(|state| is_awake(*state));
+    let rows: Result<Vec<JobRow>, sqlx::Error> = if filter.task.is_some() {
+        listed!(
+            store,
+            filter,
+            "j.id in (select a.job_id from kie.attempt a where a.provider = 'kie' and a.task_id = $7)"
+        )
+    } else if filter.batch.is_some() {
+        listed!(store, filter, "j.batch_id = $5")
+    } else if filter.account.is_some() && open {
+        listed!(
+            store,
+            filter,
+            "j.account_id = $1 and j.state in ('pending', 'submitting', 'unclear', 'running', 'storing')"
+        )
+    } else if filter.account.is_some() {
+        listed!(store, filter, "j.account_id = $1")
+    } else if awake {
+        listed!(store, filter, "j.wake_at is not null and j.state <> 'pending'")
+    } else if open {
+        listed!(
+            store,
+            filter,
+            "j.state in ('pending', 'submitting', 'unclear', 'running', 'storing')"
+        )
+    } else {
+        listed!(store, filter, "true")
+    };
+    all(rows.map_err(store_error)?)
+}
+
+/// Whether every row in this state is in the index of what is awake.
+const fn is_awake(state: JobState) -> bool {
+    matches!(
+        state,
+        JobState::Draft | JobState::Submitting | JobState::Unclear | JobState::Running | JobState::Storing
+    )
+}
+
+pub(super) async fn changed_jobs(
+    store: &PostgresStore,
+    scope: Scope,
+    since: Timestamp,
+    limit: u32,
+) -> Result<Vec<Job>, StoreError> {
+    let (since, limit): (Moment, i64) = (moment(since), i64::from(limit));
+    let rows = match scope.account() {
+        Some(account) => {
+            jobs!(
+                "select ",
+                " from kie.job j where j.account_id = $1 and j.updated_at >= $2 order by j.updated_at, j.id limit $3",
+                account.as_uuid(),
+                since,
+                limit,
+            )
+            .fetch_all(&store.pool)
+            .await
+        }
+        None => {
+            jobs!(
+                "select ",
+                " from kie.job j where j.updated_at >= $1 order by j.updated_at, j.id limit $2",
+                since,
+                limit,
+            )
+            .fetch_all(&store.pool)
+            .await
+        }
+    };
+    all(rows.map_err(store_error)?)
+}

@@ -1,0 +1,76 @@
+//! Lines of history as arrays for one statement.
+
+use std::collections::HashMap;
+
+
+use store::{NewEntry, StoreError};
+use uuid::Uuid;
+
+use crate::PostgresStore;
+use crate::error::store_error;
+use crate::row::{Moment, clean};
+
+/// Columns of new lines. Lines of one job with the same fold key are one line here already: a statement cannot meet the
+/// same row twice.
+#[derive(Debug, Default)]
+pub(crate) struct Lines {
+    pub(crate) jobs: Vec<Uuid>,
+    pub(crate) times: Vec<i32>,
+    pub(crate) sources: Vec<String>,
+    pub(crate) events: Vec<String>,
+    pub(crate) details: Vec<Option<String>>,
+    pub(crate) folds: Vec<Option<String>>,
+}
+
+impl Lines {
+    /// The lines of one job.
+    pub(crate) fn of(job: Uuid, entries: &[NewEntry]) -> Self {
+        let mut lines = Self::default();
+        lines.add(job, entries);
+        lines
+    }
+
+    /// Adds the lines of one more job.
+    pub(crate) fn add(&mut self, job: Uuid, entries: &[NewEntry]) {
+        let mut folded = HashMap::new();
+        for entry in entries {
+            if let Some(fold) = &entry.fold {
+                let place = *folded.entry(fold).or_insert(self.jobs.len());
+                if let Some(times) = self.times.get_mut(place) {
+                    *times = times.saturating_add(1);
+                    continue;
+                }
+            }
+            self.jobs.push(job);
+            self.times.push(1);
+            self.sources.push(entry.source.to_owned());
+            self.events.push(entry.event.to_owned());
+            self.details.push(entry.detail.as_deref().map(clean));
+            self.folds.push(entry.fold.as_deref().map(clean));
+        }
+    }
+}
+
+/// Writes lines outside of a step.
+pub(crate) async fn write(store: &PostgresStore, lines: &Lines, at: Moment) -> Result<(), StoreError> {
+    sqlx::query!(
+        "insert into kie.timeline as t (job_id, at, last_at, times, source, event, detail, fold)
+         select n.job_id, $7, $7, n.times, n.source, n.event, n.detail, n.fold
+         from unnest($1::uuid[], $2::integer[], $3::text[], $4::text[], $5::text[], $6::text[])
+           with ordinality as n(job_id, times, source, event, detail, fold, place)
+         order by n.place
+         on conflict (job_id, fold) where fold is not null
+         do update set times = t.times + excluded.times, last_at = excluded.last_at",
+        &lines.jobs,
+        &lines.times,
+        &lines.sources,
+        &lines.events,
+        &lines.details as &[Option<String>],
+        &lines.folds as &[Option<String>],
+        at,
+    )
+    .execute(&store.pool)
+    .await
+    .map_err(store_error)?;
+    Ok(())
+}

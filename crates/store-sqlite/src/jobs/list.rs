@@ -1,0 +1,120 @@
+//! Lists of jobs, newest first.
+
+use domain::{AccountId, BatchId, Job, JobId, JobState, MediaKind};
+use store::{JobFilter, StoreError};
+use uuid::Uuid;
+
+use super::job_rows;
+use crate::SqliteStore;
+use crate::row::{micros_opt, read_all, to_json};
+use crate::writer::Meaning;
+
+/// What every list has in common; the text before it picks the index to walk.
+macro_rules! listed {
+    ($head:tt, $filter:ident, $values:ident, $first:expr) => {
+        job_rows!(
+            [$head
+                + " and (?2 is null or account_id = ?2)
+                    and (?3 is null or state in (select value from json_each(?3)))
+                    and (?4 is null or kind = ?4)
+                    and (?5 is null or model = ?5)
+                    and (?6 is null or batch_id = ?6)
+                    and (?7 is null or prompt glob ?7)
+                    and (?8 is null or favourite = ?8)
+                    and (?9 or hidden_at is null)
+                    and id < ?10
+                    and (?11 is null or created_at >= ?11)
+                  order by id desc limit ?12"],
+            $first,
+            $values.account,
+            $values.states,
+            $values.kind,
+            $filter.model,
+            $values.batch,
+            $values.prompt,
+            $filter.favourite,
+            $filter.with_hidden,
+            $values.before,
+            $values.since,
+            $filter.limit,
+        )
+    };
+}
+
+/// The filter as rows have it.
+struct Values {
+    account: Option<Uuid>,
+    states: Option<String>,
+    kind: Option<&'static str>,
+    batch: Option<Uuid>,
+    prompt: Option<String>,
+    before: Uuid,
+    since: Option<i64>,
+}
+
+impl Values {
+    fn of(filter: &JobFilter) -> Result<Self, StoreError> {
+        let states: Vec<&str> = filter.states.iter().map(|state: &JobState| state.as_str()).collect();
+        Ok(Self {
+            account: filter.account.map(AccountId::as_uuid),
+            states: (!states.is_empty()).then(|| to_json(&states)).transpose()?,
+            kind: filter.kind.map(MediaKind::as_str),
+            batch: filter.batch.map(BatchId::as_uuid),
+            prompt: filter.prompt.as_deref().map(containing),
+            // The highest id there can be sorts after every other.
+            before: filter.before.map_or(Uuid::max(), JobId::as_uuid),
+            since: micros_opt(filter.since),
+        })
+    }
+}
+
+impl SqliteStore {
+    /// The jobs that pass the filter.
+    pub(super) async fn jobs_by(&self, filter: &JobFilter) -> Result<Vec<Job>, StoreError> {
+        let values = Values::of(filter)?;
+        let db = self.readers();
+        let rows = if let Some(task) = &filter.task {
+            listed!("where id in (select job_id from attempt where provider = 'kie' and task_id = ?1)", filter, values, task)
+                .fetch_all(db)
+                .await
+        } else if let Some(batch) = values.batch {
+            listed!("where batch_id = ?1", filter, values, batch).fetch_all(db).await
+        } else if let Some(account) = values.account {
+            listed!("where account_id = ?1", filter, values, account).fetch_all(db).await
+        } else {
+            listed!("where ?1", filter, values, true).fetch_all(db).await
+        };
+        read_all(rows.meaning()?)
+    }
+}
+
+/// A glob for texts that contain `part` in any case. SQLite's own `like` folds the case of Latin letters only.
+fn containing(part: &str) -> String {
+    let mut glob = String::from("*");
+    for letter in part.chars() {
+        let (lower, upper) = (only(letter.to_lowercase()), only(letter.to_uppercase()));
+        match (lower, upper) {
+            _ if matches!(letter, '*' | '?' | '[') => glob.extend(['[', letter, ']']),
+            (Some(lower), Some(upper)) if lower != upper => glob.extend(['[', lower, upper, letter, ']']),
+            _ => glob.push(letter),
+        }
+    }
+    glob.push('*');
+    glob
+}
+
+fn only(mut letters: impl Iterator<Item = char>) -> Option<char> {
+    let first = letters.next()?;
+    letters.next().is_none().then_some(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_glob_has_both_cases_of_every_letter_and_no_wildcard_of_the_searcher() {
+        assert_eq!(containing("кОт"), "*[кКк][оОО][тТт]*");
+        assert_eq!(containing("1*?[]ß"), "*1[*][?][[]]ß*");
+    }
+}

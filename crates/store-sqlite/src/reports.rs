@@ -1,0 +1,194 @@
+//! Reports: what operators look at; the audit's queries are in their own file.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::{DeliveryState, Job, JobState, Timestamp};
+use sqlx::SqliteConnection;
+use store::{AuditFinding, KindCounts, ModelTimes, Overview, ReportStore, StoreError, StuckLimits};
+
+use crate::SqliteStore;
+use crate::jobs::job_rows;
+use crate::row::{Cell, micros, micros_of, read_all};
+use crate::writer::Meaning;
+
+/// Times of models are taken from so many of the newest jobs of the window.
+const SAMPLE_MAX: i64 = 100_000;
+/// Models in one overview.
+const MODELS_MAX: i64 = 50;
+
+#[async_trait]
+impl ReportStore for SqliteStore {
+    async fn audit(&self, _now: Timestamp) -> Result<Vec<AuditFinding>, StoreError> {
+        let mut snapshot = self.snapshot().await?;
+        crate::audit::findings(&mut snapshot).await
+    }
+
+    async fn overview(&self, since: Timestamp, now: Timestamp) -> Result<Overview, StoreError> {
+        let mut snapshot = self.snapshot().await?;
+        let since = micros(since);
+        Ok(Overview {
+            states: count_states(&mut snapshot, since).await?,
+            deliveries: count_deliveries(&mut snapshot, since).await?,
+            models: model_times(&mut snapshot, since).await?,
+            outputs: count_outputs(&mut snapshot, since).await?,
+            oldest_due: find_oldest_due(&mut snapshot, micros(now)).await?,
+            orphans: count_orphans(&mut snapshot, since).await?,
+        })
+    }
+
+    async fn stuck_jobs(
+        &self,
+        limits: &StuckLimits,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Job>, StoreError> {
+        let before = |age: Duration| micros(now).saturating_sub(micros_of(age));
+        let (image, audio, video) = (before(limits.image), before(limits.audio), before(limits.video));
+        let rows = job_rows!(
+            "where state in ('pending', 'submitting', 'unclear', 'running', 'storing')
+               and created_at < case kind when 'video' then ?3 when 'audio' then ?2 else ?1 end
+             order by created_at, id limit ?4",
+            image,
+            audio,
+            video,
+            limit,
+        );
+        read_all(rows.fetch_all(self.readers()).await.meaning()?)
+    }
+}
+
+/// Open ones by the indexes of what is awake, ended ones by the time of their last change.
+async fn count_states(db: &mut SqliteConnection, since: i64) -> Result<Vec<(JobState, u64)>, StoreError> {
+    let rows = sqlx::query!(
+        r#"select state as "state!: String", count(*) as "count!: i64" from (
+             select state from job
+             where state in ('pending', 'submitting', 'unclear', 'running', 'storing')
+             union all
+             select state from job where wake_at is not null and state <> 'pending' and state = 'draft'
+             union all
+             select state from job
+             where updated_at >= ?1 and entered_at >= ?1 and state in ('done', 'failed', 'canceled')
+           ) group by state"#,
+        since,
+    )
+    .fetch_all(db)
+    .await
+    .meaning()?;
+    let mut states = Vec::new();
+    for row in rows {
+        let cell = Cell { table: "job", id: &"count" };
+        states.push((cell.word::<JobState>("state", &row.state)?, cell.number("count", row.count)?));
+    }
+    states.sort();
+    Ok(states)
+}
+
+async fn count_deliveries(
+    db: &mut SqliteConnection,
+    since: i64,
+) -> Result<Vec<(DeliveryState, u64)>, StoreError> {
+    let rows = sqlx::query!(
+        r#"select state as "state!: String", count(*) as "count!: i64" from delivery
+           where state <> 'done' or delivered_at >= ?1 group by state"#,
+        since,
+    )
+    .fetch_all(db)
+    .await
+    .meaning()?;
+    let mut states = Vec::new();
+    for row in rows {
+        let cell = Cell { table: "delivery", id: &"count" };
+        states.push((cell.word::<DeliveryState>("state", &row.state)?, cell.number("count", row.count)?));
+    }
+    states.sort();
+    Ok(states)
+}
+
+/// Percentiles by nearest rank.
+async fn model_times(db: &mut SqliteConnection, since: i64) -> Result<Vec<ModelTimes>, StoreError> {
+    let rows = sqlx::query!(
+        r#"with ended as (
+             select model, state, (entered_at - created_at) / 1000000.0 as took from job
+             where updated_at >= ?1 and entered_at >= ?1 and state in ('done', 'failed', 'canceled')
+             order by updated_at desc limit ?2
+           ), ranked as (
+             select model, took, row_number() over (partition by model order by took) as place,
+               count(*) over (partition by model) as done
+             from ended where state = 'done'
+           ), times as (
+             select model, max(done) as done,
+               min(case when place * 100 >= done * 50 then took end) as p50,
+               min(case when place * 100 >= done * 95 then took end) as p95
+             from ranked group by model
+           )
+           select e.model as "model!: String", count(*) as "jobs!: i64", coalesce(max(t.done), 0) as "done!: i64",
+             coalesce(max(t.p50), 0.0) as "p50!: f64", coalesce(max(t.p95), 0.0) as "p95!: f64"
+           from ended e left join times t on t.model = e.model
+           group by e.model order by count(*) desc, e.model limit ?3"#,
+        since,
+        SAMPLE_MAX,
+        MODELS_MAX,
+    )
+    .fetch_all(db)
+    .await
+    .meaning()?;
+    let mut models = Vec::new();
+    for row in rows {
+        let cell = Cell { table: "job", id: &row.model };
+        let (jobs, done) = (cell.number("count", row.jobs)?, cell.number("count", row.done)?);
+        models.push(ModelTimes { jobs, done, p50_s: row.p50, p95_s: row.p95, model: row.model });
+    }
+    Ok(models)
+}
+
+/// A job changes when its outputs are written, so its last change finds them without an index of their own.
+async fn count_outputs(db: &mut SqliteConnection, since: i64) -> Result<Vec<KindCounts>, StoreError> {
+    let rows = sqlx::query!(
+        r#"select a.kind as "kind!: String", count(*) as "expected!: i64",
+             sum(a.state = 'stored') as "stored!: i64",
+             coalesce(sum(case when a.state = 'stored' then a.bytes end), 0) as "bytes!: i64"
+           from job j join asset a on a.job_id = j.id
+           where j.updated_at >= ?1 and a.created_at >= ?1 and a.role = 'output'
+           group by a.kind order by a.kind"#,
+        since,
+    )
+    .fetch_all(db)
+    .await
+    .meaning()?;
+    let counts = rows.into_iter().map(|row| {
+        let cell = Cell { table: "asset", id: &"count" };
+        Ok(KindCounts {
+            kind: cell.word("kind", &row.kind)?,
+            expected: cell.number("count", row.expected)?,
+            stored: cell.number("count", row.stored)?,
+            bytes: cell.number("bytes", row.bytes)?,
+        })
+    });
+    counts.collect()
+}
+
+async fn find_oldest_due(db: &mut SqliteConnection, now: i64) -> Result<Option<Timestamp>, StoreError> {
+    let oldest = sqlx::query_scalar!(
+        r#"select wake_at as "wake_at!: i64" from job
+           where wake_at is not null and state <> 'pending' and wake_at <= ?1
+             and (lease_until is null or lease_until <= ?1)
+           order by wake_at limit 1"#,
+        now,
+    )
+    .fetch_optional(db)
+    .await
+    .meaning()?;
+    Cell { table: "job", id: &"oldest" }.time_opt("wake_at", oldest)
+}
+
+async fn count_orphans(db: &mut SqliteConnection, since: i64) -> Result<u64, StoreError> {
+    let count = sqlx::query_scalar!(
+        r#"select coalesce(sum(times), 0) as "count!: i64" from orphan where last_at >= ?1"#,
+        since
+    )
+    .fetch_one(db)
+    .await
+    .meaning()?;
+    Cell { table: "orphan", id: &"count" }.number("times", count)
+}

@@ -1,0 +1,147 @@
+//! Reports: what an operator sees of a small known history.
+
+use std::time::Duration;
+
+use domain::{DeliveryState, JobState, MediaKind, Recipient};
+
+use super::Fixture;
+use super::moves::{LEASE_SECONDS, PACE_SECONDS};
+use crate::{DeliveryResult, NewJob, Overview, StuckLimits};
+
+/// Counts of states: live ones as they are, final ones only if they ended in the window.
+pub async fn states_are_counted_in_the_window(fx: Fixture) {
+    let account = fx.account(1_000).await;
+    let old = fx.pending(account, 100).await;
+    fx.applied(&fx.cancel(&old)).await;
+    let waiting = fx.open(&fx.order(account, vec![fx.new_draft(account, 10)])).await.remove(0);
+    fx.advance(100);
+    let since = fx.now();
+    let canceled = fx.pending(account, 100).await;
+    fx.applied(&fx.cancel(&canceled)).await;
+    let done = fx.pending(account, 100).await;
+    fx.done(done.id, 100).await;
+    let failed = fx.pending(account, 100).await;
+    fx.failed(failed.id).await;
+    fx.open(&fx.order_of(account, 2, 100)).await;
+    let overview = fx.store.overview(since, fx.now()).await.unwrap();
+    let wanted = [
+        (JobState::Draft, 1),
+        (JobState::Pending, 2),
+        (JobState::Running, 0),
+        (JobState::Done, 1),
+        (JobState::Failed, 1),
+        (JobState::Canceled, 1),
+    ];
+    for (state, count) in wanted {
+        assert_eq!(count_of(&overview, state), count, "{state}");
+    }
+    assert_eq!(waiting.state, JobState::Draft);
+}
+
+/// How long a model takes, and how much of its work was kept.
+pub async fn models_and_outputs_are_summed_up(fx: Fixture) {
+    let account = fx.account(1_000).await;
+    let since = fx.now();
+    let jobs = fx.open(&fx.order_of(account, 3, 100)).await;
+    let other = NewJob { model: "maker/other".to_owned(), ..fx.new_job(account, 100) };
+    let other = fx.open(&fx.order(account, vec![other])).await.remove(0);
+    for job in &jobs {
+        fx.advance(40);
+        fx.done(job.id, 100).await;
+    }
+    fx.advance(40);
+    fx.failed(other.id).await;
+    let overview = fx.store.overview(since, fx.after(1)).await.unwrap();
+    let models: Vec<_> =
+        overview.models.iter().map(|model| (model.model.as_str(), model.jobs, model.done)).collect();
+    assert_eq!(models, [("maker/image-1", 3, 3), ("maker/other", 1, 0)]);
+    let times = &overview.models[0];
+    assert!((times.p50_s - 80.0).abs() < 0.01, "{times:?}");
+    assert!(times.p95_s > 80.0 && times.p95_s <= 120.01, "{times:?}");
+    let images = overview.outputs.iter().find(|outputs| outputs.kind == MediaKind::Image).unwrap();
+    assert_eq!((images.expected, images.stored, images.bytes), (3, 3, 3 * 1234));
+}
+
+/// Deliveries by state: pending and dead now, done in the window.
+pub async fn deliveries_are_counted_by_state(fx: Fixture) {
+    let account = fx.account(1_000).await;
+    let since = fx.now();
+    let mut order = fx.order_of(account, 1, 100);
+    let address = |number| Recipient::Webhook { url: format!("https://shop.example/{number}") };
+    order.jobs[0].recipients = (0..4).map(address).collect();
+    let job = fx.open(&order).await.remove(0);
+    let claimed = fx.claim_this(job.id).await;
+    fx.applied(&fx.fail(&claimed)).await;
+    let owed = fx.store.claim_deliveries(fx.now(), fx.after(30), 10).await.unwrap();
+    let dead = DeliveryResult::Dead { error: "410".to_owned() };
+    for (delivery, result) in owed.iter().zip([&DeliveryResult::Delivered, &dead, &dead]) {
+        assert!(fx.store.record_delivery(delivery, result, fx.now()).await.unwrap());
+    }
+    let overview = fx.store.overview(since, fx.after(1)).await.unwrap();
+    let count = |state| {
+        overview.deliveries.iter().find(|(found, _)| *found == state).map_or(0, |(_, count)| *count)
+    };
+    let counts = [DeliveryState::Pending, DeliveryState::Done, DeliveryState::Dead].map(count);
+    assert_eq!(counts, [1, 1, 2]);
+}
+
+/// The oldest due row is one that nobody has and that waits for no slot.
+pub async fn the_oldest_due_row_is_shown(fx: Fixture) {
+    let account = fx.account(1_000).await;
+    let since = fx.now();
+    let job = fx.pending(account, 100).await;
+    fx.running(job.id, "task").await;
+    let due = fx.after(PACE_SECONDS);
+    fx.pending(account, 100).await;
+    let oldest = async || fx.store.overview(since, fx.now()).await.unwrap().oldest_due;
+    assert_eq!(oldest().await, None, "it is not due yet, and pending rows wait for slots");
+    fx.advance(90);
+    assert_eq!(oldest().await, Some(due));
+    fx.claim_up_to(10).await;
+    assert_eq!(oldest().await, None, "a worker has it");
+    fx.advance(LEASE_SECONDS.unsigned_abs() + 1);
+    assert_eq!(oldest().await, Some(due), "its worker is gone");
+}
+
+/// Jobs older than their kind's limit are stuck, oldest first; drafts and final jobs never are.
+pub async fn stuck_jobs_are_shown_by_kind(fx: Fixture) {
+    let account = fx.account(1_000).await;
+    let of_kind = |kind| NewJob { kind, ..fx.new_job(account, 10) };
+    let video = fx.open(&fx.order(account, vec![of_kind(MediaKind::Video)])).await.remove(0).id;
+    fx.advance(1);
+    let image = fx.pending(account, 10).await.id;
+    let audio = fx.open(&fx.order(account, vec![of_kind(MediaKind::Audio)])).await.remove(0).id;
+    fx.open(&fx.order(account, vec![fx.new_draft(account, 10)])).await;
+    let canceled = fx.pending(account, 10).await;
+    fx.applied(&fx.cancel(&canceled)).await;
+    let minutes = |count: u64| Duration::from_secs(60 * count);
+    let limits = StuckLimits { image: minutes(10), audio: minutes(15), video: minutes(30) };
+    let stuck = async |limit| {
+        let jobs = fx.store.stuck_jobs(&limits, fx.now(), limit).await.unwrap();
+        jobs.into_iter().map(|job| job.id).collect::<Vec<_>>()
+    };
+    fx.advance(9 * 60);
+    assert_eq!(stuck(10).await, []);
+    fx.advance(2 * 60);
+    assert_eq!(stuck(10).await, [image]);
+    fx.advance(5 * 60);
+    assert_eq!(stuck(10).await.len(), 2);
+    fx.advance(15 * 60);
+    let all = stuck(10).await;
+    assert_eq!((all.len(), all[0]), (3, video));
+    assert!(all.contains(&audio));
+    assert_eq!(stuck(1).await, [video]);
+}
+
+/// An empty shop has clean books and an empty overview.
+pub async fn an_empty_shop_is_clean(fx: Fixture) {
+    assert_eq!(fx.store.audit(fx.now()).await.unwrap(), []);
+    let overview = fx.store.overview(fx.after(-3_600), fx.now()).await.unwrap();
+    assert!(overview.states.iter().all(|(_, count)| *count == 0));
+    assert!(overview.deliveries.iter().all(|(_, count)| *count == 0));
+    assert_eq!((overview.models, overview.oldest_due, overview.orphans), (Vec::new(), None, 0));
+}
+
+fn count_of(overview: &Overview, state: JobState) -> u64 {
+    overview.states.iter().find(|(found, _)| *found == state).map_or(0, |(_, count)| *count)
+}
