@@ -6,11 +6,11 @@ help: ## Lists these words
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## Starts everything on this machine with a simulated provider; prints where to look
-	@tests/scripts/ensure-tools.sh cc
+	@tests/scripts/ensure-tools.sh cc certs
 	cargo run --package kie-web -- demo
 
 test: ## Runs every test; brings its own PostgreSQL unless TEST_DATABASE_URL is set
-	@tests/scripts/ensure-tools.sh cc postgres
+	@tests/scripts/ensure-tools.sh cc certs postgres
 	tests/scripts/with-postgres.sh cargo test --workspace
 
 lint: ## Checks format, clippy and documentation; warnings are errors
@@ -24,5 +24,5 @@ deny: ## Checks licences, sources and bans of all dependencies
 bless: ## Renews the packed catalogue, printed documents and checked-query data
 	tests/scripts/bless.sh
 
-bench: ## Measures
+bench: ## Measures the hot paths
 	cargo bench --package kie-catalogue

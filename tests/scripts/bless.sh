@@ -42,7 +42,7 @@ renew_sqlite() {
 case "${1:-all}" in
 all)
     cargo run --package kie-catalogue --example pack
-    tests/scripts/ensure-tools.sh cc postgres sqlite3
+    tests/scripts/ensure-tools.sh cc certs postgres sqlite3
     tests/scripts/with-postgres.sh tests/scripts/bless.sh queries
     BLESS=1 tests/scripts/with-postgres.sh cargo test --workspace
     ;;

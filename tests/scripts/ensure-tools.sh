@@ -1,21 +1,28 @@
 #!/usr/bin/env bash
 # Makes sure that the named tools are here: uses what it finds, installs the rest by apt when it may.
 #
-#   ensure-tools.sh [cc] [postgres] [sqlite3]
+#   ensure-tools.sh [cc] [certs] [postgres] [sqlite3]
 set -euo pipefail
 
 has_postgres() {
     command -v initdb >/dev/null 2>&1 || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null
 }
 
+# Without any certificate authority no HTTP client can be built, also where none is asked for.
+has_certs() {
+    [ -n "${SSL_CERT_FILE:-}${SSL_CERT_DIR:-}" ] || [ -s /etc/ssl/certs/ca-certificates.crt ] ||
+        [ -s /etc/pki/tls/certs/ca-bundle.crt ] || [ -s /etc/ssl/cert.pem ]
+}
+
 missing=()
 for tool in "$@"; do
     case "$tool" in
     cc) command -v cc >/dev/null 2>&1 || missing+=(build-essential) ;;
+    certs) has_certs || missing+=(ca-certificates) ;;
     postgres) has_postgres || missing+=(postgresql) ;;
     sqlite3) command -v sqlite3 >/dev/null 2>&1 || missing+=(sqlite3) ;;
     *)
-        echo "ensure-tools: unknown tool \`$tool\` (known: cc, postgres, sqlite3)" >&2
+        echo "ensure-tools: unknown tool \`$tool\` (known: cc, certs, postgres, sqlite3)" >&2
         exit 64
         ;;
     esac

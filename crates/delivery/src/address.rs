@@ -60,8 +60,8 @@ fn has_private_name(url: &Url) -> bool {
     let Some(Host::Domain(name)) = url.host() else { return false };
     let name = name.strip_suffix('.').unwrap_or(name);
     let ends_with =
-        |suffix: &&str| name.strip_suffix(*suffix).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
-    !name.contains('.') || PRIVATE_SUFFIXES.iter().any(|suffix| ends_with(&suffix))
+        |suffix: &str| name.strip_suffix(suffix).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+    !name.contains('.') || PRIVATE_SUFFIXES.iter().any(|suffix| ends_with(suffix))
 }
 
 /// Whether the deployer named the target: only then it may be reached by plain http.

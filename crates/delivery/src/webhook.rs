@@ -17,7 +17,7 @@ const TIME_LIMIT: Duration = Duration::from_secs(15);
 const ANSWER_READ_MAX: usize = 1_024;
 const ANSWER_READ_LIMIT: Duration = Duration::from_secs(1);
 /// The longest wait that a receiver may ask for.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+const RETRY_AFTER_MAX: Duration = Duration::from_hours(24);
 const ERROR_LENGTH_MAX: usize = 200;
 
 /// The channel of Standard Webhooks; cheap to clone.

@@ -116,6 +116,22 @@ impl CreateError {
     }
 }
 
+impl CreatedTask {
+    /// Reads an answer to `createTask` that arrived whole; the same table as [`Client::create_task`] uses.
+    ///
+    /// ```
+    /// use kie_client::{CreateRefusal, CreatedTask};
+    ///
+    /// let error = CreatedTask::parse(200, br#"{"code":402,"msg":"Insufficient Credits"}"#).unwrap_err();
+    /// assert_eq!(error.refusal(), CreateRefusal::ProviderBlocked);
+    /// ```
+    ///
+    /// [`Client::create_task`]: crate::Client::create_task
+    pub fn parse(status: u16, body: &[u8]) -> Result<Self, CreateError> {
+        judge_answer(&Answer { status, retry_after: None, body: body.to_vec() })
+    }
+}
+
 /// Reads what came back, or did not come back, from the one sending.
 pub(crate) fn judge(sent: Sent) -> Result<CreatedTask, CreateError> {
     match sent {

@@ -55,7 +55,8 @@ impl Call {
 
     /// Whether the body says it is JSON.
     pub(crate) fn says_json(&self) -> bool {
-        self.header(header::CONTENT_TYPE).is_some_and(|kind| kind.to_ascii_lowercase().starts_with("application/json"))
+        self.header(header::CONTENT_TYPE)
+            .is_some_and(|kind| kind.to_ascii_lowercase().starts_with("application/json"))
     }
 
     /// Writes the log line, then lets the answer leave.
@@ -79,7 +80,12 @@ impl Call {
     }
 
     /// A log line without key and body, as public paths have it.
-    pub(crate) fn line(&self, status: Option<u16>, code: Option<i64>, task_id: Option<String>) -> LoggedRequest {
+    pub(crate) fn line(
+        &self,
+        status: Option<u16>,
+        code: Option<i64>,
+        task_id: Option<String>,
+    ) -> LoggedRequest {
         LoggedRequest {
             at_ms: self.at_ms,
             method: self.method.clone(),

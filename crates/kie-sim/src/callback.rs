@@ -55,7 +55,10 @@ pub(crate) async fn send_final(world: &Arc<World>, task: &Arc<Task>) {
 /// Tells a success that is not one yet.
 pub(crate) async fn send_early(world: &Arc<World>, task: &Arc<Task>) {
     let Some(url) = &task.order.callback_url else { return };
-    let body = envelope(&Outcome::Success, callback_data(world, task, &Progress::ended(Outcome::Success, now_ms())));
+    let body = envelope(
+        &Outcome::Success,
+        &callback_data(world, task, &Progress::ended(Outcome::Success, now_ms())),
+    );
     deliver(world, task, url, &plain(task, &body)).await;
 }
 
@@ -63,7 +66,7 @@ pub(crate) async fn send_early(world: &Arc<World>, task: &Arc<Task>) {
 fn stages(world: &World, task: &Task, faults: &[CallbackFault]) -> Vec<Vec<Delivery>> {
     let progress = task.progress();
     let outcome = progress.outcome.clone().unwrap_or(Outcome::Success);
-    let body = envelope(&outcome, callback_data(world, task, &progress));
+    let body = envelope(&outcome, &callback_data(world, task, &progress));
     let mut main = plain(task, &body);
     let mut copies = 1;
     let (mut before, mut after) = (Vec::new(), Vec::new());
@@ -90,7 +93,7 @@ fn plain(task: &Task, body: &Value) -> Delivery {
     Delivery { body: body.to_string().into(), signed_id: task.order.id.clone(), seal: Seal::True }
 }
 
-fn envelope(outcome: &Outcome, data: Map<String, Value>) -> Value {
+fn envelope(outcome: &Outcome, data: &Map<String, Value>) -> Value {
     let (code, msg) = match outcome {
         Outcome::Success => (200, "Playground task completed successfully."),
         Outcome::Fail { .. } => (501, "Playground task failed."),
@@ -100,11 +103,12 @@ fn envelope(outcome: &Outcome, data: Map<String, Value>) -> Value {
 
 fn failure(world: &World, task: &Task) -> Value {
     let outcome = Outcome::Fail { code: "500".to_owned(), message: "Internal server error".to_owned() };
-    envelope(&outcome, callback_data(world, task, &Progress::ended(outcome.clone(), now_ms())))
+    envelope(&outcome, &callback_data(world, task, &Progress::ended(outcome.clone(), now_ms())))
 }
 
 fn running(task: &Task) -> Value {
-    let data = json!({"taskId": task.order.id, "model": task.order.model, "state": "generating", "progress": 50});
+    let data =
+        json!({"taskId": task.order.id, "model": task.order.model, "state": "generating", "progress": 50});
     json!({"code": 200, "msg": "success", "data": data})
 }
 
@@ -155,7 +159,12 @@ fn bend(world: &World, task: &Task, body: &mut Value, fault: &CallbackFault) {
         }
         CallbackFault::NoId => without(body, &["taskId"]),
         CallbackFault::NoResult => without(body, &["resultJson"]),
-        CallbackFault::Minimal => without(body, &["param", "resultJson", "costTime", "createTime", "updateTime", "creditsConsumed"]),
+        CallbackFault::Minimal => {
+            without(
+                body,
+                &["param", "resultJson", "costTime", "createTime", "updateTime", "creditsConsumed"],
+            );
+        }
         CallbackFault::Legacy => {
             body["data"]["consumeCredits"] = credits(task.order.cost_micro);
             body["data"]["remainedCredits"] = credits(world.balance_micro());
@@ -176,7 +185,13 @@ async fn deliver(world: &Arc<World>, task: &Task, url: &str, delivery: &Delivery
         tokio::time::sleep(*wait).await;
         let sent = attempt_once(world, task, url, delivery, attempt).await;
         let accepted = sent.status == Some(200);
-        tracing::debug!(task = sent.task_id, attempt, status = sent.status, error = sent.error, "callback.sent");
+        tracing::debug!(
+            task = sent.task_id,
+            attempt,
+            status = sent.status,
+            error = sent.error,
+            "callback.sent"
+        );
         world.callbacks.push(sent);
         if accepted {
             return;
@@ -185,11 +200,18 @@ async fn deliver(world: &Arc<World>, task: &Task, url: &str, delivery: &Delivery
     tracing::warn!(task = task.order.id, "callback.given_up");
 }
 
-async fn attempt_once(world: &World, task: &Task, url: &str, delivery: &Delivery, attempt: u32) -> SentCallback {
+async fn attempt_once(
+    world: &World,
+    task: &Task,
+    url: &str,
+    delivery: &Delivery,
+    attempt: u32,
+) -> SentCallback {
     let _slot = world.callback_slots.acquire().await;
     let at_ms = now_ms();
     let seal = sign(world.config.hmac_key.as_deref(), delivery, at_ms / 1000);
-    let mut request = world.http.post(url).header("content-type", "application/json").body(delivery.body.clone());
+    let mut request =
+        world.http.post(url).header("content-type", "application/json").body(delivery.body.clone());
     if let Some((timestamp, signature)) = &seal {
         request = request.header("x-webhook-timestamp", timestamp).header("x-webhook-signature", signature);
     }
@@ -232,7 +254,8 @@ mod tests {
 
     #[test]
     fn the_worked_example_of_the_contract_holds() {
-        let made = signature("whk_sample_0123456789abcdef", "5e0b7c1d9f2a4836b1c0d2e3f4a59687", 1_769_670_760);
+        let made =
+            signature("whk_sample_0123456789abcdef", "5e0b7c1d9f2a4836b1c0d2e3f4a59687", 1_769_670_760);
         assert_eq!(made, "XnciktOYSuurEHAEozAeF8xGogDjw4vOCT2VMPhGNHQ=");
     }
 }

@@ -13,6 +13,7 @@ use url::Url;
 /// A simulator of the KIE.ai API: real sockets, real files, no money.
 #[derive(Parser)]
 #[command(name = "kie-sim", version, arg_required_else_help = true)]
+#[command(after_help = "Use --help for paths, marks and scripts.", after_long_help = AFTER_HELP)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -168,7 +169,7 @@ fn with_overlay(folder: &Path) -> anyhow::Result<Arc<Catalogue>> {
 fn span(text: &str) -> Result<Duration, String> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
-    let number: u64 = number.parse().map_err(|_| "expected a number and ms, s, m or h".to_owned())?;
+    let number: u64 = number.parse().map_err(|_ignored| "expected a number and ms, s, m or h".to_owned())?;
     let ms = match unit {
         "ms" => Some(number),
         "" | "s" => number.checked_mul(1000),
@@ -186,8 +187,8 @@ fn micro(text: &str) -> Result<u64, String> {
     if part.len() > 6 || !part.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(bad());
     }
-    let whole: u64 = whole.parse().map_err(|_| bad())?;
-    let part: u64 = format!("{part:0<6}").parse().map_err(|_| bad())?;
+    let whole: u64 = whole.parse().map_err(|_ignored| bad())?;
+    let part: u64 = format!("{part:0<6}").parse().map_err(|_ignored| bad())?;
     whole.checked_mul(1_000_000).and_then(|micro| micro.checked_add(part)).ok_or_else(bad)
 }
 
@@ -209,7 +210,7 @@ mod tests {
         assert_eq!(micro("0.19"), Ok(190_000));
         assert_eq!(micro("5916.25"), Ok(5_916_250_000));
         assert!(micro("1.0000001").is_err() && micro("-1").is_err() && micro("1.x").is_err());
-        assert_eq!(span("2m"), Ok(Duration::from_secs(120)));
+        assert_eq!(span("2m"), Ok(Duration::from_mins(2)));
         assert_eq!(span("250ms"), Ok(Duration::from_millis(250)));
         assert!(span("5y").is_err() && span("").is_err());
     }

@@ -4,7 +4,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Milliseconds since the Unix epoch.
 pub(crate) fn now_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, whole_ms)
+    #[expect(clippy::disallowed_methods, reason = "this is the clock of the simulator")]
+    let now = SystemTime::now();
+    now.duration_since(UNIX_EPOCH).map_or(0, whole_ms)
 }
 
 /// A span in whole milliseconds; a span beyond 64 bits is the largest value.
@@ -16,8 +18,7 @@ pub(crate) fn whole_ms(span: Duration) -> u64 {
 pub(crate) fn iso_utc(ms: u64) -> String {
     let (days, rest) = (ms / 86_400_000, ms % 86_400_000);
     let (year, month, day) = civil_from_days(days);
-    let (hour, minute, second, milli) =
-        (rest / 3_600_000, rest / 60_000 % 60, rest / 1000 % 60, rest % 1000);
+    let (hour, minute, second, milli) = (rest / 3_600_000, rest / 60_000 % 60, rest / 1000 % 60, rest % 1000);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
 }
 

@@ -60,7 +60,11 @@ impl Connected<IncomingStream<'_, GripListener>> for Grip {
 }
 
 impl AsyncRead for GripStream {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         self.grip.check()?;
         Pin::new(&mut self.inner).poll_read(cx, buf)
     }

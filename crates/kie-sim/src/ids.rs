@@ -27,7 +27,8 @@ impl SplitMix {
 
 /// FNV-1a, used where a text must choose colours or jitter and nothing secret depends on it.
 pub(crate) fn fnv(text: &str) -> u64 {
-    text.bytes().fold(0xCBF2_9CE4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3))
+    text.bytes()
+        .fold(0xCBF2_9CE4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3))
 }
 
 /// A task id of 32 lower-case hex digits, a function of seed and sequence number.

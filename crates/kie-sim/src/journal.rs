@@ -18,10 +18,19 @@ const FILE_NAME: &str = "tasks.jsonl";
 #[serde(rename_all = "snake_case")]
 enum Entry {
     Created(Box<Order>),
-    Ended { id: String, at_ms: u64, outcome: Outcome },
-    Told { id: String },
+    Ended {
+        id: String,
+        at_ms: u64,
+        outcome: Outcome,
+    },
+    Told {
+        id: String,
+    },
     /// The balance from here on, and the last sequence number.
-    Account { balance_micro: u64, seq: u64 },
+    Account {
+        balance_micro: u64,
+        seq: u64,
+    },
 }
 
 /// What an earlier run left behind.
@@ -40,10 +49,11 @@ pub(crate) struct Journal {
 
 impl Journal {
     /// Reads what is there, rewrites it without what a crash cut off, and opens it for more.
-    pub(crate) fn open(folder: &Path) -> anyhow::Result<(Self, Remembered)> {
+    pub(crate) fn open(folder: &Path, tasks_kept: usize) -> anyhow::Result<(Self, Remembered)> {
         std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
         let path = folder.join(FILE_NAME);
-        let remembered = read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let mut remembered = read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        remembered.forget_oldest(tasks_kept);
         let file = rewrite(&path, &remembered).with_context(|| format!("cannot write {}", path.display()))?;
         Ok((Self { path, file: Mutex::new(file) }, remembered))
     }
@@ -101,11 +111,22 @@ fn read(path: &Path) -> anyhow::Result<Remembered> {
 }
 
 impl Remembered {
+    /// Drops the oldest finished tasks above the limit.
+    fn forget_oldest(&mut self, tasks_kept: usize) {
+        let mut excess = self.tasks.len().saturating_sub(tasks_kept);
+        self.tasks.retain(|task| {
+            let drop = excess > 0 && task.is_final();
+            excess -= usize::from(drop);
+            !drop
+        });
+    }
+
     fn apply(&mut self, entry: Entry, by_id: &mut HashMap<String, Arc<Task>>) {
         match entry {
             Entry::Created(order) => {
                 self.seq = self.seq.max(order.seq);
-                self.balance_micro = self.balance_micro.map(|balance| balance.saturating_sub(order.cost_micro));
+                self.balance_micro =
+                    self.balance_micro.map(|balance| balance.saturating_sub(order.cost_micro));
                 let task = Task::new(*order, Progress::default());
                 by_id.insert(task.order.id.clone(), Arc::clone(&task));
                 self.tasks.push(task);

@@ -29,7 +29,8 @@ mod world;
 
 pub use config::{Durations, FieldSet, ShortText, SimConfig, Stages};
 pub use fault::{
-    Answer, BadFault, CallbackFault, CreateAnswer, CreateFault, Fault, RecordFault, ResultFault, Route, Rule, Shape,
+    Answer, BadFault, CallbackFault, CreateAnswer, CreateFault, Fault, RecordFault, ResultFault, Route, Rule,
+    Shape,
 };
 pub use models::Kind;
 pub use script::Script;

@@ -30,7 +30,8 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let sim = Sim::start(args.into_config()?).await?;
     tracing::info!(url = %sim.url(), "sim.ready");
     if let Some(path) = url_file {
-        std::fs::write(&path, sim.url().as_str()).with_context(|| format!("cannot write {}", path.display()))?;
+        std::fs::write(&path, sim.url().as_str())
+            .with_context(|| format!("cannot write {}", path.display()))?;
     }
     stop_signal().await?;
     tracing::info!("sim.stopping");

@@ -16,7 +16,12 @@ pub(crate) struct MarkMemory(Mutex<HashMap<u64, Arc<Vec<Armed>>>>);
 
 impl MarkMemory {
     /// The marks of an order, with what is left of their counters.
-    pub(crate) fn marks(&self, model: &str, input: &str, read: impl FnOnce() -> Vec<Rule>) -> Arc<Vec<Armed>> {
+    pub(crate) fn marks(
+        &self,
+        model: &str,
+        input: &str,
+        read: impl FnOnce() -> Vec<Rule>,
+    ) -> Arc<Vec<Armed>> {
         if !input.contains("[sim:") {
             return Arc::default();
         }
@@ -26,7 +31,9 @@ impl MarkMemory {
             orders.clear();
         }
         let entry = orders.entry(key);
-        Arc::clone(entry.or_insert_with(|| Arc::new(read().into_iter().map(|rule| Armed::new(rule, key)).collect())))
+        Arc::clone(
+            entry.or_insert_with(|| Arc::new(read().into_iter().map(|rule| Armed::new(rule, key)).collect())),
+        )
     }
 
     pub(crate) fn clear(&self) {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use anyhow::Context;
-use kie_catalogue::{Catalogue, Cost, Model, OutputKind};
+use kie_catalogue::{Catalogue, Cost, Credits, Model, OutputKind};
 use serde_json::{Map, Value, json};
 
 /// What a task makes.
@@ -79,7 +79,7 @@ impl Models {
         let Some(model) = self.find(id) else { return unknown };
         match model.validate(known_fields(model, input)) {
             Ok(valid) => Quote {
-                micro: valid.cost().upper().map_or(self.unknown_cost, |credits| credits.micro()),
+                micro: valid.cost().upper().map_or(self.unknown_cost, Credits::micro),
                 outputs: valid.outputs(),
             },
             Err(_) => unknown,
@@ -89,16 +89,22 @@ impl Models {
     /// The list of the discovery path; filters that are set must all hold.
     pub(crate) fn list(&self, task: Option<&str>, provider: Option<&str>, text: Option<&str>) -> Vec<Value> {
         let listed = self.catalogue.models().filter(|model| model.is_listed()).map(|model| self.shelf(model));
-        let same = |value: &Value, wanted: &str| value.as_str().is_some_and(|value| value.eq_ignore_ascii_case(wanted));
+        let same = |value: &Value, wanted: &str| {
+            value.as_str().is_some_and(|value| value.eq_ignore_ascii_case(wanted))
+        };
         listed
             .filter(|shelf| {
                 let tasks = shelf["taskType"].as_array();
                 let fits_task = |wanted: &str| {
-                    wanted.split(',').any(|one| tasks.is_some_and(|tasks| tasks.iter().any(|task| same(task, one.trim()))))
+                    wanted
+                        .split(',')
+                        .any(|one| tasks.is_some_and(|tasks| tasks.iter().any(|task| same(task, one.trim()))))
                 };
                 let has_text = |wanted: &str| {
                     let wanted = wanted.to_lowercase();
-                    ["model", "title"].iter().any(|key| shelf[*key].as_str().is_some_and(|value| value.to_lowercase().contains(&wanted)))
+                    ["model", "title"].iter().any(|key| {
+                        shelf[*key].as_str().is_some_and(|value| value.to_lowercase().contains(&wanted))
+                    })
                 };
                 task.is_none_or(fits_task)
                     && provider.is_none_or(|provider| same(&shelf["provider"], provider))
@@ -131,7 +137,8 @@ impl Models {
     /// The price of the example as prose.
     pub(crate) fn price(&self, id: &str) -> Option<String> {
         let model = self.find(id)?;
-        let credits = |micro: u64| crate::record::credits(micro).to_string().trim_end_matches(".0").to_owned();
+        let credits =
+            |micro: u64| crate::record::credits(micro).to_string().trim_end_matches(".0").to_owned();
         match model.validate(model.example().clone()).ok()?.cost() {
             Cost::Exact(cost) => Some(format!("{} credits per request", credits(cost.micro()))),
             Cost::AtMost(cost) => Some(format!("up to {} credits per request", credits(cost.micro()))),
@@ -160,13 +167,21 @@ impl Models {
 fn known_fields(model: &Model, input: &Map<String, Value>) -> Value {
     let properties = model.schema().get("properties").and_then(Value::as_object);
     let known = |name: &String| properties.is_none_or(|properties| properties.contains_key(name));
-    Value::Object(input.iter().filter(|(name, _)| known(name)).map(|(name, value)| (name.clone(), value.clone())).collect())
+    Value::Object(
+        input
+            .iter()
+            .filter(|(name, _)| known(name))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect(),
+    )
 }
 
 /// `text-or-image-to-video` is `Text to Video` and `Image to Video`.
 fn task_types(task: &str) -> Vec<String> {
     match task.split_once("-to-") {
-        Some((from, to)) => from.split("-or-").map(|from| format!("{} to {}", title_case(from), title_case(to))).collect(),
+        Some((from, to)) => {
+            from.split("-or-").map(|from| format!("{} to {}", title_case(from), title_case(to))).collect()
+        }
         None => vec![title_case(task)],
     }
 }

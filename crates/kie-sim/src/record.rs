@@ -17,7 +17,12 @@ pub(crate) fn credits(micro: u64) -> Value {
 }
 
 /// The data of recordInfo.
-pub(crate) fn record_data(world: &World, task: &Task, now_ms: u64, shape: Option<Shape>) -> Map<String, Value> {
+pub(crate) fn record_data(
+    world: &World,
+    task: &Task,
+    now_ms: u64,
+    shape: Option<Shape>,
+) -> Map<String, Value> {
     let progress = task.progress();
     let state = task.state(&progress, world.config.stages, now_ms);
     let documented = shape == Some(Shape::Documented) && state == "success";
@@ -73,7 +78,8 @@ pub(crate) fn callback_data(world: &World, task: &Task, progress: &Progress) -> 
 
 /// Where the main files of a task are.
 pub(crate) fn result_urls(world: &World, task: &Task) -> Vec<String> {
-    let link = task.pick(Moment::Link).into_iter().chain(world.scripts.pick(Moment::Link, &task.scene())).next();
+    let link =
+        task.pick(Moment::Link).into_iter().chain(world.scripts.pick(Moment::Link, &task.scene())).next();
     if let Some(Fault::Result(ResultFault::Private(url))) = link {
         return vec![url];
     }
@@ -165,9 +171,9 @@ fn result_value(world: &World, task: &Task, shape: Option<Shape>) -> Value {
         Some(Shape::Array) => text(json!(urls)),
         Some(Shape::BareUrl) => json!(first),
         Some(Shape::Outputs) => text(json!({"outputs": urls})),
-        Some(Shape::Watermark) => {
-            text(json!({"resultUrls": urls, "resultWaterMarkUrls": [world.file_url(task, "watermark-0.mp4")]}))
-        }
+        Some(Shape::Watermark) => text(
+            json!({"resultUrls": urls, "resultWaterMarkUrls": [world.file_url(task, "watermark-0.mp4")]}),
+        ),
         Some(Shape::Frames) => text(with_frames(world, task, &urls)),
     }
 }

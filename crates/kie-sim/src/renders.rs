@@ -19,7 +19,13 @@ pub(crate) struct Renders {
 
 impl Renders {
     /// The file of a task under this name.
-    pub(crate) async fn file(&self, task: &Arc<Task>, name: &str, format: Format, bytes: Option<u64>) -> anyhow::Result<Arc<Blob>> {
+    pub(crate) async fn file(
+        &self,
+        task: &Arc<Task>,
+        name: &str,
+        format: Format,
+        bytes: Option<u64>,
+    ) -> anyhow::Result<Arc<Blob>> {
         let key = format!("{}/{name}", task.order.id);
         if let Some((_, blob)) = locked(&self.kept).iter().find(|(kept, _)| *kept == key) {
             return Ok(Arc::clone(blob));

@@ -19,7 +19,7 @@ use crate::world::World;
 pub(crate) const JSON_UTF8: &str = "application/json;charset=UTF-8";
 const GATEWAY_PAGE: &str = "<html>\r\n<head><title>Error</title></head>\r\n<body>\r\n<center><h1>The service is unavailable</h1></center>\r\n<hr><center>cloudflare</center>\r\n</body>\r\n</html>\r\n";
 /// A silent connection ends after this time even if nobody leaves.
-const SILENCE_MAX: Duration = Duration::from_secs(600);
+const SILENCE_MAX: Duration = Duration::from_mins(10);
 
 /// What a route answers.
 pub(crate) struct Reply {

@@ -31,7 +31,8 @@ impl<T: Clone> Ring<T> {
     /// The newest `limit` entries that pass, oldest first.
     pub(crate) fn newest(&self, limit: usize, passes: impl Fn(&T) -> bool) -> Vec<T> {
         let entries = locked(&self.entries);
-        let mut found: Vec<T> = entries.iter().rev().filter(|entry| passes(entry)).take(limit).cloned().collect();
+        let mut found: Vec<T> =
+            entries.iter().rev().filter(|entry| passes(entry)).take(limit).cloned().collect();
         found.reverse();
         found
     }

@@ -175,7 +175,10 @@ impl Scripts {
     }
 
     pub(crate) fn forms(&self) -> Vec<ScriptForm> {
-        self.entries.read().map(|entries| entries.iter().map(|entry| entry.form()).collect()).unwrap_or_default()
+        self.entries
+            .read()
+            .map(|entries| entries.iter().map(|entry| entry.form()).collect())
+            .unwrap_or_default()
     }
 
     /// The faults of this moment that strike now.
@@ -214,7 +217,9 @@ mod tests {
     #[test]
     fn every_filter_must_hold() {
         let scripts = Scripts::default();
-        scripts.add(Script::parse("record=500").unwrap().for_model("kling*").for_prompt("kite"), "record=500").unwrap();
+        scripts
+            .add(Script::parse("record=500").unwrap().for_model("kling*").for_prompt("kite"), "record=500")
+            .unwrap();
         let scene = |model, input| Scene { model: Some(model), input: Some(input), ..Scene::default() };
         assert_eq!(scripts.pick(Moment::Record, &scene("kling-2.6/text-to-video", "a kite")).len(), 1);
         assert!(scripts.pick(Moment::Record, &scene("wan/2", "a kite")).is_empty());

@@ -38,8 +38,9 @@ impl Sim {
             bail!("{} is not a loopback address; allow it with `public` (--public)", config.listen);
         }
         ensure!(!config.api_key.is_empty(), "the API key is empty");
-        let listener =
-            TcpListener::bind(config.listen).await.with_context(|| format!("cannot listen on {}", config.listen))?;
+        let listener = TcpListener::bind(config.listen)
+            .await
+            .with_context(|| format!("cannot listen on {}", config.listen))?;
         let addr = listener.local_addr()?;
         let url = match &config.public_url {
             Some(url) => url.clone(),
@@ -48,8 +49,9 @@ impl Sim {
         let world = World::open(config, url.as_str().trim_end_matches('/').to_owned())?;
         let service = routes::router(Arc::clone(&world)).into_make_service_with_connect_info::<Grip>();
         let stop = world.stop.clone();
-        let server = tokio::spawn(async move {
-            let served = axum::serve(GripListener(listener), service).with_graceful_shutdown(stop.cancelled_owned());
+        let server = world.running.spawn(async move {
+            let served =
+                axum::serve(GripListener(listener), service).with_graceful_shutdown(stop.cancelled_owned());
             if let Err(error) = served.await {
                 tracing::error!(%error, "the simulator stopped serving");
             }

@@ -169,7 +169,13 @@ impl Task {
 pub(crate) fn music_tracks(model: &str) -> Option<u32> {
     match model.strip_prefix("ai-music-api/")? {
         "replace-section" | "suno-recovery-audio" => Some(1),
-        "generate" | "extend" | "mashup" | "sounds" | "add-instrumental" | "add-vocals" | "upload-and-cover-audio"
+        "generate"
+        | "extend"
+        | "mashup"
+        | "sounds"
+        | "add-instrumental"
+        | "add-vocals"
+        | "upload-and-cover-audio"
         | "upload-and-extend-audio" => Some(2),
         _ => None,
     }
@@ -177,7 +183,9 @@ pub(crate) fn music_tracks(model: &str) -> Option<u32> {
 
 /// The three models that were seen to say `generating`.
 fn says_generating(model: &str) -> bool {
-    ["gpt-image-2-text-to-image", "kling-3.0/video", "seedream-5-lite"].iter().any(|name| model.contains(name))
+    ["gpt-image-2-text-to-image", "kling-3.0/video", "seedream-5-lite"]
+        .iter()
+        .any(|name| model.contains(name))
 }
 
 /// The marks in every text of an input.

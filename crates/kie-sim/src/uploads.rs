@@ -1,10 +1,12 @@
 //! Uploaded inputs: files in a folder that are gone after their time.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, UNIX_EPOCH};
 
 use anyhow::Context;
 use tokio::fs::File;
+
+use crate::clock::{now_ms, whole_ms};
 
 /// The account number in every path.
 pub(crate) const ACCOUNT: &str = "kieai/100001";
@@ -32,7 +34,14 @@ impl Uploads {
 
     /// A new file under `kieai/<account>/<folder>/<name>`, and that path.
     pub(crate) async fn create(&self, folder: &str, name: &str) -> std::io::Result<(File, String)> {
-        let relative = format!("{ACCOUNT}/{}", [clean(folder), clean(name)].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/"));
+        let relative = format!(
+            "{ACCOUNT}/{}",
+            [clean(folder), clean(name)]
+                .into_iter()
+                .filter(|part| !part.is_empty())
+                .collect::<Vec<_>>()
+                .join("/")
+        );
         let path = self.root.join(&relative);
         if let Some(parent) = path.parent() {
             tokio::fs::create_dir_all(parent).await?;
@@ -47,8 +56,9 @@ impl Uploads {
         }
         let file = File::open(self.root.join(relative)).await.ok()?;
         let metadata = file.metadata().await.ok()?;
-        let age = SystemTime::now().duration_since(metadata.modified().ok()?).unwrap_or_default();
-        (metadata.is_file() && age < self.life).then_some((file, metadata.len()))
+        let written_ms = whole_ms(metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?);
+        let alive = now_ms() < written_ms.saturating_add(whole_ms(self.life));
+        (metadata.is_file() && alive).then_some((file, metadata.len()))
     }
 
     pub(crate) async fn remove(&self, relative: &str) {
@@ -60,7 +70,10 @@ impl Uploads {
 
 impl Drop for Uploads {
     fn drop(&mut self) {
-        if self.temporary && self.root.exists() && let Err(error) = std::fs::remove_dir_all(&self.root) {
+        if self.temporary
+            && self.root.exists()
+            && let Err(error) = std::fs::remove_dir_all(&self.root)
+        {
             tracing::warn!(%error, path = %self.root.display(), "temporary uploads were not removed");
         }
     }

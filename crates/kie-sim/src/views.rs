@@ -57,7 +57,7 @@ pub struct LoggedRequest {
     pub authorized: Option<bool>,
     /// The user agent.
     pub agent: Option<String>,
-    /// The body of the request, shortened to 16 KiB; empty for uploads.
+    /// The body of the request, shortened to 16,384 bytes; empty for uploads.
     pub body: String,
     /// The range that was asked for.
     pub range: Option<String>,
@@ -85,7 +85,7 @@ pub struct SentCallback {
     pub timestamp: Option<String>,
     /// `X-Webhook-Signature`, if it was signed.
     pub signature: Option<String>,
-    /// As it was sent, shortened to 16 KiB.
+    /// As it was sent, shortened to 16,384 bytes.
     pub body: String,
 }
 

@@ -32,6 +32,9 @@ use crate::views::{LoggedRequest, SentCallback, TaskView};
 /// Callbacks under way at once.
 const CALLBACKS_AT_ONCE: usize = 512;
 
+/// Among so many of the oldest tasks a finished one is sought when one must be forgotten.
+const LOOKED_AT: usize = 64;
+
 /// Everything the routes share.
 pub(crate) struct World {
     pub(crate) config: SimConfig,
@@ -62,7 +65,9 @@ impl World {
     /// `base` is the address under which callers reach the simulator.
     pub(crate) fn open(config: SimConfig, base: String) -> anyhow::Result<Arc<Self>> {
         let (journal, remembered) = match &config.folder {
-            Some(folder) => Journal::open(folder).map(|(journal, old)| (Some(journal), old))?,
+            Some(folder) => {
+                Journal::open(folder, config.tasks_kept).map(|(journal, old)| (Some(journal), old))?
+            }
             None => (None, Remembered::default()),
         };
         let seed = if config.seed == 0 { rand::random() } else { config.seed };
@@ -125,7 +130,11 @@ impl World {
             due_ms: task.order.due_ms,
             completed_ms: progress.outcome.is_some().then_some(progress.done_ms),
             charged_micro: if success { task.order.cost_micro } else { 0 },
-            result_urls: if success && task.order.kind != Kind::Text { record::result_urls(self, task) } else { Vec::new() },
+            result_urls: if success && task.order.kind != Kind::Text {
+                record::result_urls(self, task)
+            } else {
+                Vec::new()
+            },
             told: progress.told,
         }
     }
@@ -240,7 +249,9 @@ impl World {
     /// The callback faults of a moment, from marks and scripts.
     pub(crate) fn callback_faults(&self, task: &Task, moment: Moment) -> Vec<CallbackFault> {
         let faults = task.pick(moment).into_iter().chain(self.scripts.pick(moment, &task.scene()));
-        faults.filter_map(|fault| if let Fault::Callback(fault) = fault { Some(fault) } else { None }).collect()
+        faults
+            .filter_map(|fault| if let Fault::Callback(fault) = fault { Some(fault) } else { None })
+            .collect()
     }
 
     /// Forgets tasks, logs and scripts; the balance is that of the start.
@@ -262,11 +273,11 @@ impl World {
 
     fn fate(&self, task: &Task) -> Outcome {
         let faults = task.pick(Moment::End).into_iter().chain(self.scripts.pick(Moment::End, &task.scene()));
-        let failed = faults.filter_map(|fault| match fault {
+        let mut failed = faults.filter_map(|fault| match fault {
             Fault::Fail(code, message) => Some(Outcome::Fail { code, message }),
             _ => None,
         });
-        failed.last().unwrap_or(Outcome::Success)
+        failed.next_back().unwrap_or(Outcome::Success)
     }
 
     /// Delivers the final callback in the background.
@@ -293,7 +304,8 @@ impl World {
             let mut order = locked(&self.order);
             order.push_back(Arc::clone(&task));
             let full = order.len() > self.config.tasks_kept;
-            if full && order.front().is_some_and(|oldest| oldest.is_final()) { order.pop_front() } else { None }
+            let oldest = order.iter().take(LOOKED_AT).position(|task| full && task.is_final());
+            oldest.and_then(|place| order.remove(place))
         };
         let mut tasks = self.tasks.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(old) = forgotten {

@@ -105,10 +105,6 @@ pub fn release(
     movement(job, account, TransferKind::Release, books, amount, at, chance)
 }
 
-#[expect(
-    clippy::too_many_arguments,
-    reason = "one private place spells a movement out; its three callers name them"
-)]
 fn movement(
     job: JobId,
     account: AccountId,

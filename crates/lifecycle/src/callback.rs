@@ -10,8 +10,8 @@ use store::{NewCallback, StoreError, WakeJob, WakeReason};
 
 use crate::Lifecycle;
 
-/// Bodies are kept up to this length; no genuine one is longer.
-pub(crate) const BODY_MAX: usize = 256 * 1024;
+/// Bodies are taken up to this length, in bytes; no genuine one is longer.
+pub const CALLBACK_BODY_MAX: usize = 256 * 1024;
 /// How old a signature may be; whether the provider signs a repeated callback anew is not known, so a quarter of an hour.
 const SIGNATURE_TOLERANCE: Duration = Duration::from_mins(15);
 
@@ -20,7 +20,7 @@ const SIGNATURE_TOLERANCE: Duration = Duration::from_mins(15);
 pub struct CallbackRequest<'a> {
     /// Our token from the path.
     pub token: &'a str,
-    /// The body; `None` if it was longer than 256 KiB.
+    /// The body; `None` if it was longer than [`CALLBACK_BODY_MAX`].
     pub body: Option<&'a [u8]>,
     /// The query string.
     pub query: Option<&'a str>,

@@ -134,7 +134,7 @@ impl Lifecycle {
         if !self.store().wake_job(&wake).await? {
             return Ok(Synced { job: before, changed: false });
         }
-        let changed = async {
+        let until_changed = async {
             loop {
                 // Changes of other processes on SQLite do not move the counter; the clock finds them.
                 let _ = tokio::time::timeout(Duration::from_millis(500), changes.changed()).await;
@@ -144,7 +144,7 @@ impl Lifecycle {
                 }
             }
         };
-        match tokio::time::timeout(SYNC_WAIT, changed).await {
+        match tokio::time::timeout(SYNC_WAIT, until_changed).await {
             Ok(job) => Ok(Synced { job: job?, changed: true }),
             Err(_elapsed) => Ok(Synced { job: self.own_job(id, scope).await?, changed: false }),
         }

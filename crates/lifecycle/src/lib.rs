@@ -29,7 +29,7 @@ mod vault_media;
 mod worker;
 
 pub use advance::{Lifecycle, Ports, StepError};
-pub use callback::{CallbackOutcome, CallbackRequest};
+pub use callback::{CALLBACK_BODY_MAX, CallbackOutcome, CallbackRequest};
 pub use canonical::fingerprint;
 pub use customer::{CustomerError, Synced};
 pub use decide::{DecideError, Decision};

@@ -51,7 +51,7 @@ impl Provider for KieProvider {
 
     async fn record(&self, task_id: &str) -> Result<TaskRecord, ReadFailure> {
         let id = TaskId::new(task_id).map_err(|error| ReadFailure::Trouble(error.to_string()))?;
-        let record = self.0.record(&id).await.map_err(read_failure)?;
+        let record = self.0.record(&id).await.map_err(|error| read_failure(&error))?;
         if record.task_id != id {
             return Err(ReadFailure::Trouble("the record is of another task".to_owned()));
         }
@@ -59,17 +59,17 @@ impl Provider for KieProvider {
     }
 
     async fn download_url(&self, result_url: &str) -> Result<String, ReadFailure> {
-        self.0.download_url(result_url).await.map_err(read_failure)
+        self.0.download_url(result_url).await.map_err(|error| read_failure(&error))
     }
 
     async fn upload(&self, file: SourceFile) -> Result<String, ReadFailure> {
         let SourceFile { name, content_type, bytes, stream } = file;
         let upload = self.0.upload_stream(&name, &content_type, stream, bytes, UPLOAD_FOLDER).await;
-        upload.map(|upload| upload.url).map_err(read_failure)
+        upload.map(|upload| upload.url).map_err(|error| read_failure(&error))
     }
 }
 
-fn read_failure(error: ReadError) -> ReadFailure {
+fn read_failure(error: &ReadError) -> ReadFailure {
     if error.is_not_found() {
         ReadFailure::NotFound
     } else if error.is_blocked() {

@@ -191,7 +191,7 @@ impl Lifecycle {
             let message = "the price of this many is too large".to_owned();
             SubmitError::Faults(vec![OrderFault { pointer: "/count".to_owned(), message }])
         })?;
-        Ok(self.new_order(request, model, &valid, &quote, recipients))
+        Ok(self.new_order(request, model, &valid, &quote, &recipients))
     }
 
     fn check_recipients(&self, request: &OrderRequest, faults: &mut Vec<OrderFault>) -> Vec<Recipient> {
@@ -223,7 +223,7 @@ impl Lifecycle {
         model: &Model,
         valid: &ValidInput,
         quote: &Quote,
-        recipients: Vec<Recipient>,
+        recipients: &[Recipient],
     ) -> NewOrder {
         let (at, chance) = (self.ids().now(), &*self.ids().chance);
         let state = if request.draft { JobState::Draft } else { JobState::Pending };
@@ -245,7 +245,7 @@ impl Lifecycle {
                 price: quote.price,
                 basis: quote.basis.clone(),
                 outputs_ordered: u16::try_from(valid.outputs().clamp(1, 32)).unwrap_or(1),
-                recipients: recipients.clone(),
+                recipients: recipients.to_vec(),
                 deadline_at: self.after(patience),
                 hold,
                 timeline: vec![entry],

@@ -91,14 +91,16 @@ fn visit(value: &Value, pointer: &mut String, found: &mut dyn FnMut(&str, &str))
         Value::String(text) => found(pointer, text),
         Value::Array(items) => {
             for (index, item) in items.iter().enumerate() {
-                pointer.push_str(&format!("/{index}"));
+                pointer.push('/');
+                pointer.push_str(&index.to_string());
                 visit(item, pointer, found);
                 pointer.truncate(length);
             }
         }
         Value::Object(members) => {
             for (key, member) in members {
-                pointer.push_str(&format!("/{}", key.replace('~', "~0").replace('/', "~1")));
+                pointer.push('/');
+                pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
                 visit(member, pointer, found);
                 pointer.truncate(length);
             }

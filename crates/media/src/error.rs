@@ -24,6 +24,12 @@ pub enum MediaError {
     /// The range starts behind the object's end.
     #[error("range is outside of the object")]
     OutOfRange,
+    /// Longer than the caller wants to hold in memory.
+    #[error("object is too long, {bytes} bytes")]
+    TooLong {
+        /// Its length.
+        bytes: u64,
+    },
     /// The storage refused or did not answer.
     #[error("storage failed to {doing}")]
     Unavailable {

@@ -76,7 +76,7 @@ impl Fetcher {
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         let asked = self.client.get_following(&url, &headers, self.limits.redirects_max);
         let response = tokio::time::timeout(self.limits.total_timeout, asked).await;
-        let response = response.map_err(|_| SourceTrouble::Slow)?.map_err(refused)?;
+        let response = response.map_err(|_elapsed| SourceTrouble::Slow)?.map_err(refused)?;
         check_status(response.status().as_u16())?;
         let encoded = response.headers().get(CONTENT_ENCODING).is_some_and(|value| value != "identity");
         if encoded {
@@ -87,7 +87,7 @@ impl Fetcher {
 
     /// The provider's links are https; one that says http is asked over https unless the allow list names it.
     fn usable_url(&self, source: &str) -> Result<Url, CopyError> {
-        let mut url = Url::parse(source.trim()).map_err(|_| Flaw::Address)?;
+        let mut url = Url::parse(source.trim()).map_err(|_unreadable| Flaw::Address)?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(Flaw::Address.into());
         }

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use crate::{
     copy::Stored,
     error::{CopyError, MediaError, SourceTrouble},
-    inspect::{Facts, Inspector},
+    inspect::{Facts, Inspector, Truncated},
     sniff::{self, Accept},
     store::MediaStore,
     writer::ObjectWriter,
@@ -119,7 +119,7 @@ where
         let started = Instant::now();
         let waited = tokio::time::timeout(self.idle.min(self.left), self.stream.next()).await;
         self.left = self.left.saturating_sub(started.elapsed());
-        let piece = waited.map_err(|_| SourceTrouble::Slow)?.transpose()?;
+        let piece = waited.map_err(|_elapsed| SourceTrouble::Slow)?.transpose()?;
         self.bytes += piece.as_ref().map_or(0, |piece| piece.len() as u64);
         if self.bytes > self.bytes_max {
             return Err(CopyError::TooLarge { bytes_max: self.bytes_max });
@@ -174,7 +174,7 @@ impl Examiner {
     /// Hash and facts, or the finding that the file ends early.
     async fn finish(mut self, bytes: u64) -> Result<([u8; 32], Facts), CopyError> {
         let Examined { hash, inspector } = *self.settled().await?;
-        let facts = inspector.finish().map_err(|_| CopyError::cut(bytes))?;
+        let facts = inspector.finish().map_err(|Truncated| CopyError::cut(bytes))?;
         Ok((hash.finalize().into(), facts))
     }
 

@@ -12,7 +12,7 @@ use url::Url;
 use crate::error::MediaError;
 
 /// The longest silence of a remote storage, and the longest time for one part of an upload.
-const SILENCE_MAX: Duration = Duration::from_secs(60);
+const SILENCE_MAX: Duration = Duration::from_mins(1);
 const CONNECT_MAX: Duration = Duration::from_secs(5);
 
 /// A storage as opened, with what its backend cannot say about itself.
@@ -27,7 +27,7 @@ pub(crate) struct Opened {
 /// Opens `file:///folder`, `s3://bucket/prefix`, `gs://bucket/prefix` or `az://container/prefix`.
 ///
 /// Options are the backend's own variables (`AWS_ENDPOINT`, `GOOGLE_SERVICE_ACCOUNT`…), in any case; keys that
-/// the backend does not know are passed over, so a caller may hand over all of its variables.
+/// the backend does not know and empty values are passed over, so a caller may hand over all of its variables.
 pub(crate) fn open(url: &str, options: &[(String, String)]) -> Result<Opened, MediaError> {
     let parsed = Url::parse(url)
         .map_err(|error| address("write file:///absolute/folder or s3://bucket/prefix", error))?;

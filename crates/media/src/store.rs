@@ -11,11 +11,15 @@ use std::{
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream::BoxStream};
 use object_store::{
-    Attribute, Attributes, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutOptions,
-    path::Path,
+    Attribute, Attributes, GetOptions, GetRange, GetResultPayload, ObjectMeta, ObjectStore, ObjectStoreExt,
+    PutOptions, path::Path,
 };
 use sha2::{Digest, Sha256};
-use tokio::sync::Semaphore;
+use tokio::{
+    io::{AsyncReadExt, AsyncSeekExt, SeekFrom},
+    sync::Semaphore,
+};
+use tokio_util::io::ReaderStream;
 
 use crate::{error::MediaError, key, open, writer};
 
@@ -77,7 +81,9 @@ impl MediaStore {
         K: Into<String>,
         V: Into<String>,
     {
-        let options: Vec<_> = options.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
+        let mut options: Vec<(String, String)> =
+            options.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
+        options.retain(|(_, value)| !value.is_empty());
         let opened = open::open(url, &options)?;
         let open::Opened { objects, description, folder } = opened;
         let part_places = Arc::new(Semaphore::new(writer::PARTS_IN_FLIGHT_TOTAL));
@@ -105,7 +111,10 @@ impl MediaStore {
         };
         let info = info_of(&found.meta);
         let range = found.range.clone();
-        let stream = found.into_stream().map_err(failed("read an object")).boxed();
+        let stream = match found.payload {
+            GetResultPayload::File(file, _) => file_stream(file, range.clone()),
+            GetResultPayload::Stream(stream) => stream.map_err(failed("read an object")).boxed(),
+        };
         Ok(Object { info, range, stream })
     }
 
@@ -113,7 +122,7 @@ impl MediaStore {
     pub async fn get_bytes(&self, name: &str, bytes_max: u64) -> Result<Bytes, MediaError> {
         let object = self.get(name, None).await?;
         if object.info.bytes > bytes_max {
-            return Err(MediaError::OutOfRange);
+            return Err(MediaError::TooLong { bytes: object.info.bytes });
         }
         let collected = object.stream.try_fold(Vec::new(), |mut all, piece| async move {
             all.extend_from_slice(&piece);
@@ -251,6 +260,17 @@ pub(crate) fn failed(doing: &'static str) -> impl Fn(object_store::Error) -> Med
     }
 }
 
+/// Reads in pieces that are large against the cost of changing threads for each.
+fn file_stream(file: std::fs::File, range: Range<u64>) -> BoxStream<'static, Result<Bytes, MediaError>> {
+    let opened = async move {
+        let mut file = tokio::fs::File::from_std(file);
+        file.seek(SeekFrom::Start(range.start)).await?;
+        Ok::<_, std::io::Error>(ReaderStream::with_capacity(file.take(range.end - range.start), READ_BYTES))
+    };
+    let unreadable = |source| MediaError::Folder { doing: "read an object", source };
+    futures_util::stream::once(opened).try_flatten().map_err(unreadable).boxed()
+}
+
 fn info_of(meta: &ObjectMeta) -> ObjectInfo {
     ObjectInfo { name: meta.location.to_string(), bytes: meta.size, modified: meta.last_modified.into() }
 }
@@ -275,6 +295,8 @@ fn remove_torn(folder: &std::path::Path, before: SystemTime, depth_max: usize) -
     }
     Ok(removed)
 }
+
+const READ_BYTES: usize = 128 * 1024;
 
 /// How long cleaning up after a failed upload may take.
 pub(crate) const CLEAN_UP_MAX: Duration = Duration::from_secs(10);

@@ -95,16 +95,16 @@ impl Thumbnailer {
         }
         let work = async {
             let place =
-                Arc::clone(&self.places).acquire_owned().await.map_err(|_| ThumbnailError::Crashed)?;
+                Arc::clone(&self.places).acquire_owned().await.map_err(|_cause| ThumbnailError::Crashed)?;
             let limits = self.limits.clone();
             let made = tokio::task::spawn_blocking(move || {
                 let made = make(&picture, &limits);
                 drop(place);
                 made
             });
-            made.await.map_err(|_| ThumbnailError::Crashed)?
+            made.await.map_err(|_cause| ThumbnailError::Crashed)?
         };
-        tokio::time::timeout(self.limits.timeout, work).await.map_err(|_| ThumbnailError::Slow)?
+        tokio::time::timeout(self.limits.timeout, work).await.map_err(|_cause| ThumbnailError::Slow)?
     }
 
     /// Reads a picture from the storage and stores its thumbnail under another name; see [`crate::key::thumbnail`].
@@ -135,7 +135,7 @@ fn make(picture: &[u8], limits: &ThumbnailLimits) -> Result<Thumb, ThumbnailErro
         let small = resized(decoded.into_rgba8().into(), (width, height), PixelType::U8x4)?;
         webp::Encoder::from_rgba(&small, width, height).encode_simple(false, limits.quality)
     };
-    let webp = webp.map_err(|_| ThumbnailError::Undecodable(None))?.to_vec();
+    let webp = webp.map_err(|_cause| ThumbnailError::Undecodable(None))?.to_vec();
     Ok(Thumb { webp, width, height })
 }
 
@@ -172,7 +172,7 @@ fn resized(
         return Ok(source.into_vec());
     }
     let mut small = images::Image::new(width, height, pixel);
-    Resizer::new().resize(&source, &mut small, None).map_err(|_| ThumbnailError::Undecodable(None))?;
+    Resizer::new().resize(&source, &mut small, None).map_err(|_cause| ThumbnailError::Undecodable(None))?;
     Ok(small.into_vec())
 }
 

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Whether an address is reachable by anyone, so that reaching it on a stranger's word tells nothing private.
 ///
-/// Addresses that carry an IPv4 address (mapped, NAT64, 6to4) are judged by what they carry. Loopback, private,
+/// Addresses that carry an `IPv4` address (mapped, NAT64, 6to4) are judged by what they carry. Loopback, private,
 /// shared (CGNAT), link-local, multicast, documentation, reserved and cloud metadata addresses are not public.
 pub fn is_public(address: IpAddr) -> bool {
     match address {
@@ -13,7 +13,7 @@ pub fn is_public(address: IpAddr) -> bool {
     }
 }
 
-/// The same address with an IPv4-mapped form (`::ffff:a.b.c.d`) unwrapped.
+/// The same address with the mapped form (`::ffff:a.b.c.d`) unwrapped.
 pub(crate) fn unmapped(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V6(v6) => v6.to_ipv4_mapped().map_or(address, IpAddr::V4),
@@ -21,7 +21,7 @@ pub(crate) fn unmapped(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Prefixes of IPv4 that are not public, as (network, prefix length).
+/// Prefixes of `IPv4` that are not public, as (network, prefix length).
 const CLOSED_V4: [(Ipv4Addr, u32); 16] = [
     (Ipv4Addr::UNSPECIFIED, 8),
     (Ipv4Addr::new(10, 0, 0, 0), 8),
@@ -59,7 +59,7 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     global_unicast && !protocol && !documentation
 }
 
-/// The IPv4 address inside a mapped, NAT64 (`64:ff9b::/96`) or 6to4 (`2002::/16`) address.
+/// The `IPv4` address inside a mapped, NAT64 (`64:ff9b::/96`) or 6to4 (`2002::/16`) address.
 fn carried_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
     if let Some(mapped) = address.to_ipv4_mapped() {
         return Some(mapped);

@@ -10,7 +10,7 @@ use crate::address::unmapped;
 
 /// Private targets that may be reached, also over plain http; empty by default.
 ///
-/// Written as a comma separated list of `host:port`, `address[:port]` and `network/length[:port]`; an IPv6 address
+/// Written as a comma separated list of `host:port`, `address[:port]` and `network/length[:port]`; an `IPv6` address
 /// or network with a port is put in brackets: `localhost:9000, 10.0.0.0/8, 192.168.1.7:8080, [fd00::/8]:9000`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AllowList {

@@ -1,1 +1,17 @@
-//! Configuration and composition: builds the services the binaries run.
+//! Configuration and composition: from flags and environment to running services.
+//!
+//! This is the only library that reads the environment (through clap) and the only one that names the adapters.
+
+mod clock;
+pub mod config;
+mod durations;
+mod serve;
+mod shutdown;
+mod telemetry;
+mod wire;
+
+pub use clock::{OffsetClock, OsChance};
+pub use serve::{Front, Running, serve, serve_services};
+pub use shutdown::shutdown_token;
+pub use telemetry::init_telemetry;
+pub use wire::{Services, open_media, open_store, open_store_for_reading, open_services};

@@ -142,9 +142,9 @@ async fn insert(store: &PostgresStore, order: &NewOrder, columns: &Columns) -> R
            ), owner as (
              select id from kie.account where id = $1 and closed_at is null
            ), open as (
-             select $20::bigint = 0 or $20::bigint + (
+             select $20::bigint = 0 or $7::bigint > (
                select count(*) from kie.job where account_id = $1
-                 and state in ('pending', 'submitting', 'unclear', 'running', 'storing')) <= $7::bigint as below
+                 and state in ('pending', 'submitting', 'unclear', 'running', 'storing')) as below
            ), first as (
              insert into kie.job (id, account_id, idem_key, idem_index, fingerprint, batch_id, request_id, model, kind,
                input, prompt, recipients, state, price, basis, held, outputs_ordered, created_at, entered_at, updated_at,
@@ -172,12 +172,12 @@ async fn insert(store: &PostgresStore, order: &NewOrder, columns: &Columns) -> R
              returning account_id
            ), payer as (
              -- Checks refuse a balance below zero and undo the whole. A closed account and one job too many, which only
-             -- show once the row is locked, are made to look like one.
+             -- show once the row is locked, are made to look like one. The count has the jobs of this order in it.
              update kie.account a
              set available = case when a.closed_at is not null then -1
-                                  when $20::bigint > 0 and kie.open_jobs(a.id) > $7 then a.available
+                                  when kie.open_jobs(a.id) - $20 >= $7 then a.available
                                   else a.available + $23 end,
-                 held = case when $20::bigint > 0 and kie.open_jobs(a.id) > $7 then -1 else a.held + $24 end
+                 held = case when kie.open_jobs(a.id) - $20 >= $7 then -1 else a.held + $24 end
              from first, (select count(*) from rest) r, (select count(*) from free) f
              where a.id = first.account_id and $20::bigint > 0
              returning a.id

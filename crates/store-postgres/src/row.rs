@@ -27,7 +27,7 @@ pub(crate) fn clean(text: &str) -> String {
 
 /// Every column of a job, in the order of [`JobRow`]; the table or CTE is called `j`.
 macro_rules! jobs {
-    ($before:literal, $($after:literal)++ $(, $arg:expr)* $(,)?) => {
+    ($before:literal, $after:literal $(+ $more:literal)* $(, $arg:expr)* $(,)?) => {
         sqlx::query_as!(
             $crate::row::JobRow,
             $before
@@ -43,7 +43,8 @@ macro_rules! jobs {
                     j.wake_at as "wake_at?", j.wake_seq as "wake_seq!", j.lease_until as "lease_until?",
                     j.fence as "fence!", j.deadline_at as "deadline_at?", j.tries as "tries!", j.hints as "hints!",
                     j.favourite as "favourite!", j.hidden_at as "hidden_at?""#
-                $(+ $after)+,
+                + $after
+                $(+ $more)*,
             $($arg),*
         )
     };

@@ -82,7 +82,8 @@ impl AccountStore for SqliteStore {
     async fn find_token(&self, hash: &[u8; 32]) -> Result<Option<TokenOwner>, StoreError> {
         let hash = hash.as_slice();
         let row = sqlx::query!(
-            r#"select t.id as "id!: Uuid", t.account_id as "account_id!: Uuid", t.role as "role!"
+            r#"select t.id as "id!: Uuid", t.account_id as "account_id!: Uuid", t.role as "role!",
+                 a.telegram_id as "telegram_id?"
                from token t join account a on a.id = t.account_id
                where t.hash = ?1 and a.closed_at is null"#,
             hash,
@@ -93,7 +94,7 @@ impl AccountStore for SqliteStore {
         let Some(row) = row else { return Ok(None) };
         let role = Cell { table: "token", id: &row.id }.word("role", &row.role)?;
         let (token, account) = (TokenId::from_uuid(row.id), AccountId::from_uuid(row.account_id));
-        Ok(Some(TokenOwner { token, account, role }))
+        Ok(Some(TokenOwner { token, account, role, telegram_id: row.telegram_id }))
     }
 
     async fn has_real_accounts(&self) -> Result<bool, StoreError> {

@@ -8,7 +8,7 @@ use store::StoreError;
 use uuid::Uuid;
 
 /// Microseconds since 1970, as rows keep moments.
-pub(crate) const fn micros(at: Timestamp) -> i64 {
+pub(crate) fn micros(at: Timestamp) -> i64 {
     at.as_microsecond()
 }
 

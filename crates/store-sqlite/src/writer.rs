@@ -169,7 +169,7 @@ impl Worker {
             let first = tokio::select! {
                 biased;
                 write = writes.recv() => write,
-                _closing = closed.wait_for(|closed| *closed) => {
+                _closing = closed.changed() => {
                     writes.close();
                     writes.recv().await
                 }
@@ -204,7 +204,7 @@ impl Worker {
         }
         let mut group = Group { done: Vec::new(), end: End::Commit };
         group.run(first, writes, &mut connection).await;
-        let lost = group.finish(&mut connection).await.err();
+        let lost = Group::finish(group.end, &mut connection).await.err();
         if lost.is_none() {
             self.connection = Some(connection);
             if group.done.iter().any(|write| write.has_moved()) {
@@ -276,8 +276,8 @@ impl Group {
     }
 
     /// Ends the transaction; the error says why the group is lost.
-    async fn finish(&self, connection: &mut SqliteConnection) -> Result<(), String> {
-        let statement = match self.end {
+    async fn finish(end: End, connection: &mut SqliteConnection) -> Result<(), String> {
+        let statement = match end {
             End::Commit => "commit",
             End::Rollback => "rollback",
             End::Drop => return Err("a write of the same commit met an outage".to_owned()),

@@ -110,7 +110,7 @@ async fn a_receiver_may_ask_for_a_wait() {
     let (_receiver, address) = Receiver::start().await;
     let outcome = deliver(address, "/busy").await;
     let error = "the receiver answered 503".to_owned();
-    assert_eq!(outcome, Outcome::Retry { after: Some(Duration::from_secs(120)), error });
+    assert_eq!(outcome, Outcome::Retry { after: Some(Duration::from_mins(2)), error });
 }
 
 #[tokio::test]

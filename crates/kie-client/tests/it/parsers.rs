@@ -1,6 +1,6 @@
 //! No bytes make a parser panic, whatever they are.
 
-use kie_client::{Family, Record, callback};
+use kie_client::{CreatedTask, Family, Record, callback};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -58,6 +58,11 @@ fn answers() -> impl Strategy<Value = Value> {
 fn read_all(body: &[u8]) {
     let _ = callback::read(body, None);
     let _ = Record::parse(body);
+    for status in [200, 400, 429, 500] {
+        if let Err(error) = CreatedTask::parse(status, body) {
+            assert!(!(error.is_outcome_unknown() && error.is_retryable()));
+        }
+    }
     for family in Family::ALL {
         if let Ok(record) = Record::parse_family(family, body) {
             assert!(record.outputs.len() <= 32 && record.extras.len() <= 32);
@@ -66,6 +71,8 @@ fn read_all(body: &[u8]) {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
     #[test]
     fn any_bytes(body in prop::collection::vec(any::<u8>(), 0..1024)) {
         read_all(&body);

@@ -51,8 +51,8 @@ async fn time_is_bounded_even_when_nobody_answers() {
     let start = Instant::now();
     let error = client.record(&task_id()).await.unwrap_err();
     assert!(matches!(error, ReadError::Unreachable { .. }), "{error}");
-    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
-    assert!((2..=4).contains(&server.requests()), "{}", server.requests());
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    assert!((1..=5).contains(&server.connections()), "{}", server.connections());
 }
 
 #[tokio::test]

@@ -12,37 +12,38 @@ const EMPTY: &str = r#"{"code":200,"data":{"taskId":"a1","state":"success","resu
 const DONE: &str = r#"{"code":200,"data":{"taskId":"a1","state":"success","resultJson":"{\"resultUrls\":[\"https://h/1.png\"]}"}}"#;
 const FAILED: &str = r#"{"code":200,"data":{"taskId":"a1","state":"fail","failCode":"500"}}"#;
 
-fn policy() -> WaitPolicy {
-    WaitPolicy {
-        first_pause: Duration::from_millis(5),
-        max_pause: Duration::from_millis(10),
-        grace: Duration::from_millis(200),
-        timeout: Duration::from_millis(600),
-    }
-}
+const PATIENT: WaitPolicy = WaitPolicy {
+    first_pause: Duration::from_millis(5),
+    max_pause: Duration::from_millis(10),
+    grace: Duration::from_secs(30),
+    timeout: Duration::from_secs(30),
+};
+const HASTY: WaitPolicy =
+    WaitPolicy { grace: Duration::from_millis(100), timeout: Duration::from_secs(30), ..PATIENT };
+const BRIEF: WaitPolicy = WaitPolicy { timeout: Duration::from_millis(500), ..PATIENT };
 
-async fn wait(replies: &[&str]) -> Result<kie_client::Record, WaitError> {
+async fn wait(replies: &[&str], policy: &WaitPolicy) -> Result<kie_client::Record, WaitError> {
     let server = Canned::start(replies.iter().map(|body| Reply::json(body))).await;
-    server.client().wait(&TaskId::new("a1").unwrap(), &policy()).await
+    server.client().wait(&TaskId::new("a1").unwrap(), policy).await
 }
 
 #[tokio::test]
 async fn young_slow_and_unwell_answers_are_waited_for() {
     let busy = r#"{"code":500,"msg":"Server exception"}"#;
-    let record = wait(&[NULL, NULL, WAITING, busy, EMPTY, DONE]).await.unwrap();
+    let record = wait(&[NULL, NULL, WAITING, busy, EMPTY, DONE], &PATIENT).await.unwrap();
     assert_eq!(record.outputs, ["https://h/1.png"]);
 }
 
 #[tokio::test]
 async fn a_failure_is_an_end() {
-    assert_eq!(wait(&[WAITING, FAILED]).await.unwrap().state, TaskState::Fail);
+    assert_eq!(wait(&[WAITING, FAILED], &PATIENT).await.unwrap().state, TaskState::Fail);
 }
 
 #[tokio::test]
 async fn every_other_end_is_an_error_of_its_own() {
-    assert!(matches!(wait(&[NULL]).await, Err(WaitError::Read(error)) if error.is_not_found()));
-    assert!(matches!(wait(&[WAITING]).await, Err(WaitError::TimedOut(Some(_)))));
-    assert!(matches!(wait(&[EMPTY]).await, Err(WaitError::NoResult(_))));
+    assert!(matches!(wait(&[NULL], &HASTY).await, Err(WaitError::Read(error)) if error.is_not_found()));
+    assert!(matches!(wait(&[WAITING], &BRIEF).await, Err(WaitError::TimedOut(Some(_)))));
+    assert!(matches!(wait(&[EMPTY], &HASTY).await, Err(WaitError::NoResult(_))));
     let blocked = r#"{"code":401,"msg":"Unauthorized"}"#;
-    assert!(matches!(wait(&[blocked]).await, Err(WaitError::Read(error)) if error.is_blocked()));
+    assert!(matches!(wait(&[blocked], &PATIENT).await, Err(WaitError::Read(error)) if error.is_blocked()));
 }

@@ -52,7 +52,9 @@ impl Answer {
         }
         let (code, text) = match word {
             "credits" => (500, "Credits insufficient"),
-            "busy" => (422, "Service is currently unavailable due to high demand. Please try again later. (E003)"),
+            "busy" => {
+                (422, "Service is currently unavailable due to high demand. Please try again later. (E003)")
+            }
             "field" => (500, "This field is required"),
             "model" => (422, UNKNOWN_MODEL),
             "callback-url" => (422, "Please enter callBackUrl."),

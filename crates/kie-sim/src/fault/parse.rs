@@ -40,15 +40,15 @@ impl FromStr for Rule {
         while let Some((head, last)) = rest.rsplit_once(':') {
             let Some((name, value)) = last.split_once('=') else { break };
             match name {
-                "times" => rule.times = Some(value.parse().map_err(|_| bad())?),
-                "after" => rule.after = value.parse().map_err(|_| bad())?,
-                "seed" => rule.seed = value.parse().map_err(|_| bad())?,
-                "p" => rule.probability = Some(value.parse().map_err(|_| bad())?),
+                "times" => rule.times = Some(value.parse().map_err(|_ignored| bad())?),
+                "after" => rule.after = value.parse().map_err(|_ignored| bad())?,
+                "seed" => rule.seed = value.parse().map_err(|_ignored| bad())?,
+                "p" => rule.probability = Some(value.parse().map_err(|_ignored| bad())?),
                 _ => break,
             }
             rest = head;
         }
-        rule.fault = rest.parse().map_err(|_: BadFault| bad())?;
+        rule.fault = rest.parse().map_err(|_ignored: BadFault| bad())?;
         Ok(rule)
     }
 }
@@ -124,7 +124,9 @@ fn callback(value: &str) -> Option<CallbackFault> {
     Some(match word {
         "none" => CallbackFault::None,
         "early" => CallbackFault::Early,
-        "duplicate" => CallbackFault::Duplicate(rest.unwrap_or("2").parse().ok().filter(|n| (2..=1000).contains(n))?),
+        "duplicate" => {
+            CallbackFault::Duplicate(rest.unwrap_or("2").parse().ok().filter(|n| (2..=1000).contains(n))?)
+        }
         "before-answer" => CallbackFault::BeforeAnswer,
         "late" => CallbackFault::Late(duration(rest?)?),
         "bad-signature" => CallbackFault::BadSignature,
@@ -141,7 +143,9 @@ fn callback(value: &str) -> Option<CallbackFault> {
         "both-ids" => CallbackFault::BothIds,
         "no-id" => CallbackFault::NoId,
         "unknown-task" => CallbackFault::UnknownTask,
-        "huge" => CallbackFault::Huge(size(rest.unwrap_or("10MiB")).filter(|bytes| *bytes <= MEMORY_BYTES_MAX)?),
+        "huge" => {
+            CallbackFault::Huge(size(rest.unwrap_or("10MiB")).filter(|bytes| *bytes <= MEMORY_BYTES_MAX)?)
+        }
         "no-result" => CallbackFault::NoResult,
         "legacy" => CallbackFault::Legacy,
         "minimal" => CallbackFault::Minimal,
@@ -160,12 +164,20 @@ fn create(value: &str) -> Option<CreateFault> {
         "documented-id" => CreateAnswer::DocumentedId,
         _ => CreateAnswer::Answer(Answer::parse(value)?),
     };
-    let refused = match &answer {
-        CreateAnswer::Answer(Answer::Code(..) | Answer::HttpCode(_)) => true,
-        CreateAnswer::Answer(Answer::Http(status)) => *status < 500,
-        _ => false,
-    };
-    Some(CreateFault { answer, task: !refused && !no_task })
+    let fault = CreateFault::from(answer);
+    Some(CreateFault { task: fault.task && !no_task, ..fault })
+}
+
+impl From<CreateAnswer> for CreateFault {
+    /// A refusal makes no task; any other wrong answer hides one.
+    fn from(answer: CreateAnswer) -> Self {
+        let refused = match &answer {
+            CreateAnswer::Answer(Answer::Code(..) | Answer::HttpCode(_)) => true,
+            CreateAnswer::Answer(Answer::Http(status)) => *status < 500,
+            _ => false,
+        };
+        Self { answer, task: !refused }
+    }
 }
 
 fn record(value: &str) -> Option<RecordFault> {
@@ -177,7 +189,9 @@ fn record(value: &str) -> Option<RecordFault> {
         "numeric-fail-code" => RecordFault::NumericFailCode,
         "broken-param" => RecordFault::BrokenParam,
         _ => match value.split_once(':') {
-            Some(("huge", bytes)) => RecordFault::Huge(size(bytes).filter(|bytes| *bytes <= MEMORY_BYTES_MAX)?),
+            Some(("huge", bytes)) => {
+                RecordFault::Huge(size(bytes).filter(|bytes| *bytes <= MEMORY_BYTES_MAX)?)
+            }
             _ => RecordFault::Answer(Answer::parse(value)?),
         },
     })
@@ -189,7 +203,9 @@ fn result(value: &str) -> Option<ResultFault> {
         "json" => ResultFault::Json,
         "truncated" | "cut" => ResultFault::Truncated,
         "redirect" => ResultFault::Redirect(rest.filter(|url| !url.is_empty())?.to_owned()),
-        "private" => ResultFault::Private(rest.unwrap_or("http://169.254.169.254/latest/meta-data/").to_owned()),
+        "private" => {
+            ResultFault::Private(rest.unwrap_or("http://169.254.169.254/latest/meta-data/").to_owned())
+        }
         "wrong-type" => ResultFault::WrongType,
         "no-type" => ResultFault::NoType,
         "no-length" => ResultFault::NoLength,
@@ -223,7 +239,7 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
     (seconds <= 864_000.0).then(|| Duration::from_secs_f64(seconds))
 }
 
-/// `512`, `64KiB`, `10MiB`, `2GiB` (also `k`, `m`, `g`, `KB`, `MB`, `GB`, all binary); at most 1 TiB.
+/// `512`, `64KiB`, `10MiB`, `2GiB` (also `k`, `m`, `g`, `KB`, `MB`, `GB`, all binary); at most 2^40 bytes.
 pub(super) fn size(text: &str) -> Option<u64> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
@@ -243,7 +259,9 @@ mod tests {
 
     #[test]
     fn marks_are_read_with_their_counters() {
-        let rules = marks_in("a kite [sim:duration=250ms] and [sim:create=429:times=2] [sim:fail=500:Internal server error]");
+        let rules = marks_in(
+            "a kite [sim:duration=250ms] and [sim:create=429:times=2] [sim:fail=500:Internal server error]",
+        );
         assert_eq!(rules.len(), 3);
         assert_eq!(rules[0].fault, Fault::Duration(Duration::from_millis(250)));
         assert_eq!(rules[1].times, Some(2));
@@ -252,11 +270,14 @@ mod tests {
 
     #[test]
     fn a_lost_answer_still_makes_the_task_and_a_refusal_does_not() {
-        for lost in ["timeout", "reset", "no-id", "broken-json", "http500", "http502", "empty", "html", "cut"] {
+        for lost in ["timeout", "reset", "no-id", "broken-json", "http500", "http502", "empty", "html", "cut"]
+        {
             assert!(create(lost).unwrap().task, "{lost}");
             assert!(!create(&format!("{lost}:none")).unwrap().task, "{lost}");
         }
-        for refused in ["429", "455", "402", "credits", "busy", "http429", "http404", "field", "model", "500:text"] {
+        for refused in
+            ["429", "455", "402", "credits", "busy", "http429", "http404", "field", "model", "500:text"]
+        {
             assert!(!create(refused).unwrap().task, "{refused}");
         }
     }

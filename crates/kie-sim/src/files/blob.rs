@@ -49,7 +49,11 @@ impl Blob {
     }
 
     /// The bytes from `start` to before `end`, in pieces.
-    pub(crate) fn stream(self: Arc<Self>, start: u64, end: u64) -> impl Stream<Item = io::Result<Bytes>> + Send {
+    pub(crate) fn stream(
+        self: Arc<Self>,
+        start: u64,
+        end: u64,
+    ) -> impl Stream<Item = io::Result<Bytes>> + Send {
         let end = end.min(self.len);
         stream::unfold((self, start), move |(blob, at)| async move {
             let piece = if at < end { blob.piece(at, end - at) } else { None }?;

@@ -149,7 +149,8 @@ impl<'a> Writer<'a> {
     }
 
     fn dot(&mut self, x: u32, y: u32, color: Rgb<u8>) {
-        let (right, bottom) = ((x + self.scale).min(self.canvas.width()), (y + self.scale).min(self.canvas.height()));
+        let (right, bottom) =
+            ((x + self.scale).min(self.canvas.width()), (y + self.scale).min(self.canvas.height()));
         for row in y..bottom {
             for column in x..right {
                 self.canvas.put_pixel(column, row, color);
@@ -197,8 +198,8 @@ fn latin(text: &str) -> String {
 
 fn cyrillic(letter: char) -> Option<&'static str> {
     const LATIN: [&str; 32] = [
-        "a", "b", "v", "g", "d", "e", "zh", "z", "i", "j", "k", "l", "m", "n", "o", "p", "r", "s", "t", "u", "f", "h",
-        "c", "ch", "sh", "shch", "", "y", "", "e", "yu", "ya",
+        "a", "b", "v", "g", "d", "e", "zh", "z", "i", "j", "k", "l", "m", "n", "o", "p", "r", "s", "t", "u",
+        "f", "h", "c", "ch", "sh", "shch", "", "y", "", "e", "yu", "ya",
     ];
     match letter {
         '\u{451}' | '\u{401}' => Some("yo"),

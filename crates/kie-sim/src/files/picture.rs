@@ -36,7 +36,8 @@ pub(super) fn still(wish: &Wish<'_>) -> anyhow::Result<Blob> {
 
 fn encode(canvas: &RgbImage, format: Format) -> image::ImageResult<Vec<u8>> {
     let mut out = Cursor::new(Vec::new());
-    let (raw, width, height, color) = (canvas.as_raw(), canvas.width(), canvas.height(), ExtendedColorType::Rgb8);
+    let (raw, width, height, color) =
+        (canvas.as_raw(), canvas.width(), canvas.height(), ExtendedColorType::Rgb8);
     match format {
         Format::Jpeg => JpegEncoder::new_with_quality(&mut out, 85).write_image(raw, width, height, color)?,
         Format::Webp => WebPEncoder::new_lossless(&mut out).write_image(raw, width, height, color)?,
@@ -50,8 +51,8 @@ fn encode(canvas: &RgbImage, format: Format) -> image::ImageResult<Vec<u8>> {
 fn gradient(width: u32, height: u32, seed: u64) -> RgbImage {
     let mut mix = SplitMix::new(seed);
     let stops = [pleasant(&mut mix), pleasant(&mut mix), pleasant(&mut mix)];
-    let steps = width + height;
-    let line: Vec<u8> = (0..steps).flat_map(|step| blend(&stops, step, steps)).collect();
+    let length = width + height;
+    let line: Vec<u8> = (0..length).flat_map(|place| blend(&stops, place, length)).collect();
     let mut raw = Vec::with_capacity(width as usize * height as usize * 3);
     for y in 0..height as usize {
         raw.extend_from_slice(&line[y * 3..(y + width as usize) * 3]);
@@ -65,8 +66,8 @@ fn pleasant(mix: &mut SplitMix) -> [u8; 3] {
     [30 + a / 2, 30 + b / 2, 60 + c / 2]
 }
 
-fn blend(stops: &[[u8; 3]; 3], step: u32, steps: u32) -> [u8; 3] {
-    let at = step * 512 / steps.max(1);
+fn blend(stops: &[[u8; 3]; 3], place: u32, length: u32) -> [u8; 3] {
+    let at = place * 512 / length.max(1);
     let (from, to, part) = if at < 256 { (stops[0], stops[1], at) } else { (stops[1], stops[2], at - 256) };
     let channel = |i: usize| {
         let mixed = u32::from(from[i]) * (256 - part.min(256)) + u32::from(to[i]) * part.min(256);
@@ -78,14 +79,19 @@ fn blend(stops: &[[u8; 3]; 3], step: u32, steps: u32) -> [u8; 3] {
 /// Width and height in pixels, multiples of 8, of about the asked area.
 pub(super) fn dimensions(input: &Map<String, Value>) -> (u32, u32) {
     let text = |key: &str| input.get(key).and_then(Value::as_str);
-    let named = ["aspect_ratio", "image_size", "size", "aspectRatio"].iter().find_map(|key| ratio(text(key)?));
+    let named =
+        ["aspect_ratio", "image_size", "size", "aspectRatio"].iter().find_map(|key| ratio(text(key)?));
     let ratio = named.unwrap_or(1.0);
     let area = if text("resolution").is_some_and(|word| word != "512") { AREA_MAX } else { AREA };
     let width = (area * ratio).sqrt();
     (pixels(width), pixels(width / ratio))
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to a small positive range")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "clamped to a small positive range"
+)]
 fn pixels(length: f64) -> u32 {
     (length.clamp(64.0, 2048.0) / 8.0).round() as u32 * 8
 }
@@ -115,9 +121,7 @@ mod tests {
 
     #[test]
     fn proportions_are_read_in_every_spelling() {
-        let size = |key: &str, value: &str| {
-            dimensions(serde_json::json!({key: value}).as_object().unwrap())
-        };
+        let size = |key: &str, value: &str| dimensions(serde_json::json!({key: value}).as_object().unwrap());
         assert_eq!(size("aspect_ratio", "1:1"), (768, 768));
         assert_eq!(size("aspect_ratio", "16:9"), (1024, 576));
         assert_eq!(size("image_size", "portrait_16_9"), (576, 1024));

@@ -37,7 +37,8 @@ pub(super) fn router(world: Arc<World>) -> Router<Arc<World>> {
 
 /// On a public address the admin paths want the key.
 async fn guard(State(world): State<Arc<World>>, request: axum::extract::Request, next: Next) -> Response {
-    let key = request.headers().get("authorization").and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+    let key =
+        request.headers().get("authorization").and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
     if world.config.public && key != Some(world.config.api_key.as_str()) {
         return bad(StatusCode::UNAUTHORIZED, "the API key is missing or wrong");
     }
@@ -64,13 +65,19 @@ async fn add_scripts(State(world): State<Arc<World>>, Json(body): Json<Value>) -
     let forms = match serde_json::from_value(body) {
         Ok(Forms::One(form)) => vec![*form],
         Ok(Forms::Many(forms)) => forms,
-        Err(_) => return bad(StatusCode::UNPROCESSABLE_ENTITY, "expected {\"fault\": …} with the fields of the README, or a list"),
+        Err(_) => {
+            return bad(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "expected {\"fault\": …} with the fields of the README, or a list",
+            );
+        }
     };
     let parsed: Result<Vec<_>, _> =
         forms.into_iter().map(|form| Ok((form.fault.clone(), Script::try_from(form)?))).collect();
     match parsed {
         Ok(scripts) => {
-            let ids: Vec<_> = scripts.into_iter().map(|(text, script)| world.scripts.add(script, &text)).collect();
+            let ids: Vec<_> =
+                scripts.into_iter().map(|(text, script)| world.scripts.add(script, &text)).collect();
             Json(json!({"ids": ids})).into_response()
         }
         Err(error) => {
@@ -93,7 +100,8 @@ async fn tasks(State(world): State<Arc<World>>, call: Call) -> Json<Value> {
     let (model, state) = (call.parameter("model"), call.parameter("state"));
     let views = world.tasks().into_iter().rev().map(|task| world.view(&task));
     let found = views.filter(|view| {
-        model.as_ref().is_none_or(|model| *model == view.model) && state.as_ref().is_none_or(|state| *state == view.state)
+        model.as_ref().is_none_or(|model| *model == view.model)
+            && state.as_ref().is_none_or(|state| *state == view.state)
     });
     let mut newest: Vec<_> = found.take(limit(&call)).collect();
     newest.reverse();
@@ -131,7 +139,12 @@ async fn fail(State(world): State<Arc<World>>, Path(id): Path<String>, call: Cal
     } else {
         match serde_json::from_slice(&call.body) {
             Ok(failure) => failure,
-            Err(_) => return bad(StatusCode::UNPROCESSABLE_ENTITY, "expected {\"code\": \"500\", \"message\": \"…\"}"),
+            Err(_) => {
+                return bad(
+                    StatusCode::UNPROCESSABLE_ENTITY,
+                    "expected {\"code\": \"500\", \"message\": \"…\"}",
+                );
+            }
         }
     };
     end(&world, &id, Some(Outcome::Fail { code: failure.code, message: failure.message }))

@@ -10,7 +10,9 @@ use serde_json::{Map, Value, json};
 
 use crate::call::Call;
 use crate::config::ShortText;
-use crate::fault::{CallbackFault, CreateAnswer, CreateFault, Fault, Moment, Route, UNKNOWN_MODEL, default_text, pick};
+use crate::fault::{
+    CallbackFault, CreateAnswer, CreateFault, Fault, Moment, Route, UNKNOWN_MODEL, default_text, pick,
+};
 use crate::models::Kind;
 use crate::record::usual_ms;
 use crate::reply::Reply;
@@ -42,14 +44,18 @@ fn admit(world: &World, call: &Call) -> Result<Request, Reply> {
         return Err(Reply::unauthorized());
     }
     if !call.says_json() {
-        return Err(Reply::json(StatusCode::OK, &json!({"code": 401, "msg": "You do not have access permissions"})));
+        return Err(Reply::json(
+            StatusCode::OK,
+            &json!({"code": 401, "msg": "You do not have access permissions"}),
+        ));
     }
     if !world.creates.admit(call.at_ms) {
         return Err(Reply::too_many(world));
     }
     let body: Map<String, Value> =
-        serde_json::from_slice(&call.body).map_err(|_| Reply::refusal(400, "Invalid request body"))?;
-    let text = |key: &str| body.get(key).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned);
+        serde_json::from_slice(&call.body).map_err(|_ignored| Reply::refusal(400, "Invalid request body"))?;
+    let text =
+        |key: &str| body.get(key).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned);
     let model = text("model").ok_or_else(|| Reply::refusal(422, UNKNOWN_MODEL))?;
     let callback_url = text("callBackUrl");
     let Some(Value::Object(input)) = body.get("input").cloned() else {
@@ -67,14 +73,15 @@ fn admit(world: &World, call: &Call) -> Result<Request, Reply> {
 fn faults(world: &World, model: &str, input: &Map<String, Value>) -> (Option<CreateFault>, Vec<Fault>) {
     let input_text = Value::Object(input.clone()).to_string();
     let marks = world.mark_memory.marks(model, &input_text, || marks_of(input));
-    let scene = Scene { route: Some(Route::CreateTask), task: None, model: Some(model), input: Some(&input_text) };
+    let scene =
+        Scene { route: Some(Route::CreateTask), task: None, model: Some(model), input: Some(&input_text) };
     let all = |moment| pick(marks.iter(), moment).into_iter().chain(world.scripts.pick(moment, &scene));
     let fault = all(Moment::Create).find_map(|fault| match fault {
         Fault::Create(fault) => Some(fault),
         _ => None,
     });
     let other = all(Moment::Other).find_map(|fault| match fault {
-        Fault::Answer(answer) => Some(CreateFault { task: true, answer: CreateAnswer::Answer(answer) }),
+        Fault::Answer(answer) => Some(CreateFault::from(CreateAnswer::Answer(answer))),
         _ => None,
     });
     (fault.or(other), all(Moment::Plan).collect())

@@ -25,7 +25,11 @@ pub(super) async fn list(State(world): State<Arc<World>>, call: Call) -> Respons
             return Reply::too_many(&world);
         }
         let filter = |name: &str| call.parameter(name).filter(|text| !text.is_empty());
-        let models = world.models.list(filter("taskType").as_deref(), filter("provider").as_deref(), filter("q").as_deref());
+        let models = world.models.list(
+            filter("taskType").as_deref(),
+            filter("provider").as_deref(),
+            filter("q").as_deref(),
+        );
         Reply::ok(&json!({"total": models.len(), "models": models}))
     })
     .await
@@ -63,7 +67,9 @@ fn points(model: &str, now_ms: u64) -> Vec<Value> {
         let start = first + n * STEP_MS;
         let per_mille = mix.next() % 40;
         let traffic = !mix.next().is_multiple_of(12);
-        let rate = |tenths: u64| if traffic { json!(f64::from(u32::try_from(tenths).unwrap_or(0)) / 10.0) } else { Value::Null };
+        let rate = |tenths: u64| {
+            if traffic { json!(f64::from(u32::try_from(tenths).unwrap_or(0)) / 10.0) } else { Value::Null }
+        };
         json!({
             "start": iso_utc(start).replace(".000", ""),
             "end": iso_utc(start + STEP_MS).replace(".000", ""),

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::to_bytes;
-use axum::extract::{ConnectInfo, FromRequest, Request};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequest, Request};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -40,7 +40,7 @@ pub(crate) fn router(world: Arc<World>) -> Router {
         .route("/api/v1/models", get(discovery::list))
         .route("/api/v1/models/{*rest}", get(discovery::one))
         .route("/api/file-base64-upload", post(upload::base64))
-        .route("/api/file-stream-upload", post(upload::stream))
+        .route("/api/file-stream-upload", post(upload::stream).layer(DefaultBodyLimit::disable()))
         .route("/api/file-url-upload", post(upload::by_url))
         .method_not_allowed_fallback(missing::missing)
         .fallback(missing::missing)

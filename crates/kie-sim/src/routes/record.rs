@@ -31,7 +31,8 @@ fn read(world: &World, call: &Call) -> Reply {
         return Reply::too_many(world).about(&id);
     }
     let scene = Scene { route: Some(Route::RecordInfo), ..task.scene() };
-    let faults = |moment| task.pick(moment).into_iter().chain(world.scripts.pick(moment, &scene)).collect::<Vec<_>>();
+    let faults =
+        |moment| task.pick(moment).into_iter().chain(world.scripts.pick(moment, &scene)).collect::<Vec<_>>();
     let record_faults = faults(Moment::Record);
     let age_ms = call.at_ms.saturating_sub(task.order.created_ms);
     if age_ms < whole_ms(world.config.young) || record_faults.contains(&Fault::Record(RecordFault::Null)) {
@@ -69,8 +70,10 @@ fn unknown() -> Reply {
 fn bend(world: &World, task: &Task, data: &mut Map<String, Value>, fault: &RecordFault) {
     let mut set = |key: &str, value: Value| data.insert(key.to_owned(), value);
     match fault {
-        RecordFault::State(word) => drop(set("state", json!(word))),
-        RecordFault::OtherTask => drop(set("taskId", json!(crate::ids::task_id(!world.seed, task.order.seq)))),
+        RecordFault::State(said) => drop(set("state", json!(said))),
+        RecordFault::OtherTask => {
+            drop(set("taskId", json!(crate::ids::task_id(!world.seed, task.order.seq))));
+        }
         RecordFault::OtherModel => drop(set("model", json!("another/model"))),
         RecordFault::BrokenParam => drop(set("param", json!("{\"input\":\"{\\h"))),
         RecordFault::NumericFailCode => {

@@ -41,7 +41,8 @@ pub(super) async fn by_link(
     call: Call,
 ) -> Response {
     let until_ms = call.parameter("expires").and_then(|text| text.parse().ok()).unwrap_or(0);
-    let signed = call.parameter("sign").is_some_and(|sign| sign == links::sign(world.seed, &id, &name, until_ms));
+    let signed =
+        call.parameter("sign").is_some_and(|sign| sign == links::sign(world.seed, &id, &name, until_ms));
     if !signed || call.at_ms > until_ms {
         return finish(&world, &call, Some(&id), status_page(StatusCode::FORBIDDEN));
     }
@@ -85,7 +86,8 @@ fn find(world: &World, id: &str, name: &str, now_ms: u64) -> Option<(Arc<Task>, 
     let (stem, extension) = name.rsplit_once('.')?;
     let number = stem.rsplit_once('-').map_or(stem, |(_, number)| number).parse::<u32>().ok()?;
     let format = Format::from_extension(extension)?;
-    (progress.outcome == Some(Outcome::Success) && alive && number < task.order.count.max(1)).then_some((task, format))
+    (progress.outcome == Some(Outcome::Success) && alive && number < task.order.count.max(1))
+        .then_some((task, format))
 }
 
 fn fault_now(world: &World, task: &Task, call: &Call, fresh: bool) -> Option<ResultFault> {
@@ -105,8 +107,12 @@ fn fault_now(world: &World, task: &Task, call: &Call, fresh: bool) -> Option<Res
 /// An answer that has nothing of the file.
 fn replacement(fault: &ResultFault) -> Option<Response> {
     Some(match fault {
-        ResultFault::Json => page(StatusCode::OK, "application/json", "{\"code\":500,\"msg\":\"file not ready\"}"),
-        ResultFault::Status(status) => status_page(StatusCode::from_u16(*status).unwrap_or(StatusCode::NOT_FOUND)),
+        ResultFault::Json => {
+            page(StatusCode::OK, "application/json", "{\"code\":500,\"msg\":\"file not ready\"}")
+        }
+        ResultFault::Status(status) => {
+            status_page(StatusCode::from_u16(*status).unwrap_or(StatusCode::NOT_FOUND))
+        }
         ResultFault::Expired | ResultFault::NeedsAgent => status_page(StatusCode::FORBIDDEN),
         ResultFault::Redirect(url) => {
             let mut response = page(StatusCode::FOUND, "text/html", "");
@@ -118,15 +124,29 @@ fn replacement(fault: &ResultFault) -> Option<Response> {
     })
 }
 
-fn file_response(world: &Arc<World>, call: &Call, blob: Arc<Blob>, format: Format, fault: Option<&ResultFault>) -> Response {
+fn file_response(
+    world: &Arc<World>,
+    call: &Call,
+    blob: Arc<Blob>,
+    format: Format,
+    fault: Option<&ResultFault>,
+) -> Response {
     let len = blob.len();
-    let want = if fault == Some(&ResultFault::NoRange) { Want::Whole } else { wanted(call.header(header::RANGE), len) };
+    let want = if fault == Some(&ResultFault::NoRange) {
+        Want::Whole
+    } else {
+        wanted(call.header(header::RANGE), len)
+    };
     let (status, start, end) = match want {
         Want::Whole => (StatusCode::OK, 0, len),
         Want::Part(start, end) => (StatusCode::PARTIAL_CONTENT, start, end),
         Want::Nothing => return unsatisfiable(len),
     };
-    let body = if call.method == "HEAD" { Body::empty() } else { Body::from_stream(pieces(world, call, blob, (start, end), fault)) };
+    let body = if call.method == "HEAD" {
+        Body::empty()
+    } else {
+        Body::from_stream(pieces(world, call, blob, (start, end), fault))
+    };
     let mut response = Response::new(body);
     *response.status_mut() = status;
     let headers = response.headers_mut();
@@ -136,7 +156,10 @@ fn file_response(world: &Arc<World>, call: &Call, blob: Arc<Blob>, format: Forma
     }
     if status == StatusCode::PARTIAL_CONTENT {
         let range = format!("bytes {start}-{}/{len}", end.saturating_sub(1));
-        headers.insert(header::CONTENT_RANGE, HeaderValue::from_str(&range).unwrap_or(HeaderValue::from_static("")));
+        headers.insert(
+            header::CONTENT_RANGE,
+            HeaderValue::from_str(&range).unwrap_or(HeaderValue::from_static("")),
+        );
     }
     response
 }
@@ -156,7 +179,13 @@ fn file_headers(headers: &mut HeaderMap, format: Format, fault: Option<&ResultFa
 }
 
 /// The bytes asked for, or what a fault leaves of them.
-fn pieces(world: &Arc<World>, call: &Call, blob: Arc<Blob>, (start, end): (u64, u64), fault: Option<&ResultFault>) -> Pieces {
+fn pieces(
+    world: &Arc<World>,
+    call: &Call,
+    blob: Arc<Blob>,
+    (start, end): (u64, u64),
+    fault: Option<&ResultFault>,
+) -> Pieces {
     let half = start + (end - start) / 2;
     let world = Arc::clone(world);
     match fault {
@@ -171,7 +200,7 @@ fn pieces(world: &Arc<World>, call: &Call, blob: Arc<Blob>, (start, end): (u64, 
         }
         Some(ResultFault::Stall) => {
             let silence = stream::once(async move {
-                sleep_or_stop(&world, Duration::from_secs(600)).await;
+                sleep_or_stop(&world, Duration::from_mins(10)).await;
                 Err(io::ErrorKind::TimedOut.into())
             });
             Box::pin(blob.stream(start, half).chain(silence))
@@ -182,7 +211,8 @@ fn pieces(world: &Arc<World>, call: &Call, blob: Arc<Blob>, (start, end): (u64, 
                 let world = Arc::clone(&world);
                 async move {
                     let bytes = piece.as_ref().map_or(0, |piece| piece.len() as u64);
-                    sleep_or_stop(&world, Duration::from_millis(bytes.saturating_mul(1000) / per_second)).await;
+                    sleep_or_stop(&world, Duration::from_millis(bytes.saturating_mul(1000) / per_second))
+                        .await;
                     piece
                 }
             }))

@@ -53,13 +53,19 @@ pub(super) async fn stream(State(world): State<Arc<World>>, request: Request) ->
     let call = Call::new(parts.clone(), Bytes::new(), grip_of(&parts.extensions));
     let reply = match refused(&world, &call) {
         Some(refusal) => refusal,
-        None => store_multipart(&world, Request::from_parts(parts, body)).await.unwrap_or_else(|refusal| refusal),
+        None => {
+            store_multipart(&world, Request::from_parts(parts, body)).await.unwrap_or_else(|refusal| refusal)
+        }
     };
     answer(&world, call, reply).await
 }
 
 /// `GET /kieai/…`: what was uploaded, until it expires.
-pub(super) async fn download(State(world): State<Arc<World>>, Path(path): Path<String>, call: Call) -> Response {
+pub(super) async fn download(
+    State(world): State<Arc<World>>,
+    Path(path): Path<String>,
+    call: Call,
+) -> Response {
     let found = world.uploads.find(&format!("kieai/{path}")).await;
     let mut response = match found {
         Some((file, len)) => {
@@ -105,7 +111,7 @@ async fn store_base64(world: &World, body: &[u8]) -> Result<Reply, Reply> {
         Some((mime, encoded)) => (Some(mime), encoded),
         None => (None, data),
     };
-    let bytes = STANDARD.decode(encoded.trim()).map_err(|_| {
+    let bytes = STANDARD.decode(encoded.trim()).map_err(|_ignored| {
         failure(StatusCode::BAD_REQUEST, 400, "Base64 decoding failed: Invalid Base64 format")
     })?;
     store_bytes(world, folder, name_in(&body), mime, &bytes).await
@@ -116,13 +122,14 @@ async fn store_from_url(world: &World, body: &[u8]) -> Result<Reply, Reply> {
     let url = required(&body, "fileUrl")?;
     let folder = required(&body, "uploadPath")?;
     let unreachable = || failure(StatusCode::BAD_REQUEST, 400, "Failed to download file from the URL");
-    let mut fetched = world.http.get(url).timeout(FETCH_WAIT).send().await.map_err(|_| unreachable())?;
+    let mut fetched =
+        world.http.get(url).timeout(FETCH_WAIT).send().await.map_err(|_ignored| unreachable())?;
     if !fetched.status().is_success() {
         return Err(unreachable());
     }
     let name = name_in(&body).map(str::to_owned).or_else(|| last_segment(url));
     let mut sink = Sink::open(world, folder, name.as_deref(), None).await?;
-    while let Some(piece) = fetched.chunk().await.map_err(|_| unreachable())? {
+    while let Some(piece) = fetched.chunk().await.map_err(|_ignored| unreachable())? {
         sink.write(world, &piece).await?;
     }
     sink.close().await.map(|stored| stored.reply(world))
@@ -130,13 +137,15 @@ async fn store_from_url(world: &World, body: &[u8]) -> Result<Reply, Reply> {
 
 async fn store_multipart(world: &World, request: Request) -> Result<Reply, Reply> {
     let bad = || failure(StatusCode::BAD_REQUEST, 400, "Missing required parameter: file");
-    let mut form = Multipart::from_request(request, &()).await.map_err(|_| bad())?;
+    let mut form = Multipart::from_request(request, &()).await.map_err(|_ignored| bad())?;
     let (mut folder, mut name, mut staged) = (None, None, None);
-    while let Some(field) = form.next_field().await.map_err(|_| bad())? {
+    while let Some(field) = form.next_field().await.map_err(|_ignored| bad())? {
         match field.name().unwrap_or_default() {
             "file" => staged = Some(stage(world, field, folder.as_deref(), name.as_deref()).await?),
-            "uploadPath" => folder = Some(field.text().await.map_err(|_| bad())?),
-            "fileName" => name = Some(field.text().await.map_err(|_| bad())?).filter(|name| !name.is_empty()),
+            "uploadPath" => folder = Some(field.text().await.map_err(|_ignored| bad())?),
+            "fileName" => {
+                name = Some(field.text().await.map_err(|_ignored| bad())?).filter(|name| !name.is_empty());
+            }
             _ => {}
         }
     }
@@ -149,12 +158,19 @@ async fn store_multipart(world: &World, request: Request) -> Result<Reply, Reply
 }
 
 /// Fields may come in any order; a file that precedes its path is stored under `files`.
-async fn stage(world: &World, mut field: Field<'_>, folder: Option<&str>, name: Option<&str>) -> Result<Stored, Reply> {
+async fn stage(
+    world: &World,
+    mut field: Field<'_>,
+    folder: Option<&str>,
+    name: Option<&str>,
+) -> Result<Stored, Reply> {
     let mime = field.content_type().map(str::to_owned);
     let own_name = field.file_name().map(str::to_owned);
-    let extension = own_name.as_deref().and_then(|name| name.rsplit_once('.')).map(|(_, extension)| extension);
+    let extension =
+        own_name.as_deref().and_then(|name| name.rsplit_once('.')).map(|(_, extension)| extension);
     let fallback = name.is_none().then(|| fresh_name(extension, mime.as_deref()));
-    let mut sink = Sink::open(world, folder.unwrap_or("files"), name.or(fallback.as_deref()), mime.as_deref()).await?;
+    let mut sink =
+        Sink::open(world, folder.unwrap_or("files"), name.or(fallback.as_deref()), mime.as_deref()).await?;
     let cut = |_| failure(StatusCode::BAD_REQUEST, 400, "The upload was cut");
     while let Some(piece) = field.chunk().await.map_err(cut)? {
         sink.write(world, &piece).await?;
@@ -162,7 +178,13 @@ async fn stage(world: &World, mut field: Field<'_>, folder: Option<&str>, name: 
     sink.close().await
 }
 
-async fn store_bytes(world: &World, folder: &str, name: Option<&str>, mime: Option<&str>, bytes: &[u8]) -> Result<Reply, Reply> {
+async fn store_bytes(
+    world: &World,
+    folder: &str,
+    name: Option<&str>,
+    mime: Option<&str>,
+    bytes: &[u8],
+) -> Result<Reply, Reply> {
     let mut sink = Sink::open(world, folder, name, mime).await?;
     sink.write(world, bytes).await?;
     Ok(sink.close().await?.reply(world))
@@ -182,7 +204,12 @@ struct Stored {
 }
 
 impl Sink {
-    async fn open(world: &World, folder: &str, name: Option<&str>, mime: Option<&str>) -> Result<Self, Reply> {
+    async fn open(
+        world: &World,
+        folder: &str,
+        name: Option<&str>,
+        mime: Option<&str>,
+    ) -> Result<Self, Reply> {
         let name = name.map_or_else(|| fresh_name(None, mime), str::to_owned);
         let (file, path) = world.uploads.create(folder, &name).await.map_err(|error| disk_failure(&error))?;
         let mime = mime.unwrap_or_else(|| mime_of(&path)).to_owned();
@@ -235,7 +262,8 @@ fn missing(name: &str) -> Reply {
 }
 
 fn json_body(body: &[u8]) -> Result<Map<String, Value>, Reply> {
-    serde_json::from_slice(body).map_err(|_| failure(StatusCode::BAD_REQUEST, 400, "Invalid request body"))
+    serde_json::from_slice(body)
+        .map_err(|_ignored| failure(StatusCode::BAD_REQUEST, 400, "Invalid request body"))
 }
 
 fn required<'a>(body: &'a Map<String, Value>, name: &str) -> Result<&'a str, Reply> {

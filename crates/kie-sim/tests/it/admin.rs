@@ -8,7 +8,8 @@ use crate::support::{Bench, Receiver};
 async fn scripts_are_added_shown_and_cleared() {
     let bench = Bench::start().await;
     let script = json!({"fault": "create=429", "model": "z-image", "times": 1});
-    let added: Value = bench.http.post(bench.at("sim/script")).json(&script).send().await.unwrap().json().await.unwrap();
+    let added: Value =
+        bench.http.post(bench.at("sim/script")).json(&script).send().await.unwrap().json().await.unwrap();
     assert_eq!(added["ids"], json!([1]));
     assert_eq!(bench.picture("kite").await["code"], 429);
     assert_eq!(bench.picture("kite").await["code"], 200);
@@ -19,7 +20,9 @@ async fn scripts_are_added_shown_and_cleared() {
     assert_eq!(Bench::envelope(bench.get("api/v1/chat/credit")).await["code"], 500);
     bench.http.delete(bench.at("sim/script")).send().await.unwrap();
     assert_eq!(Bench::envelope(bench.get("api/v1/chat/credit")).await["code"], 200);
-    for bad in [json!({"fault": "create=nonsense"}), json!({"falt": "x"}), json!({"fault": "record=500", "tmes": 1})] {
+    for bad in
+        [json!({"fault": "create=nonsense"}), json!({"falt": "x"}), json!({"fault": "record=500", "tmes": 1})]
+    {
         let refused = bench.http.post(bench.at("sim/script")).json(&bad).send().await.unwrap();
         assert_eq!(refused.status(), 422, "{bad}");
         assert!(refused.json::<Value>().await.unwrap()["error"].is_string());
@@ -32,7 +35,8 @@ async fn tasks_are_seen_ended_and_forgotten() {
     let receiver = Receiver::start(&[]).await;
     let first = bench.accepted("one [sim:duration=1h]", Some(&receiver.url)).await;
     let second = bench.accepted("two [sim:duration=1h]", None).await;
-    let act = async |path: String, body: Value| bench.http.post(bench.at(&path)).json(&body).send().await.unwrap();
+    let act =
+        async |path: String, body: Value| bench.http.post(bench.at(&path)).json(&body).send().await.unwrap();
     assert_eq!(act(format!("sim/tasks/{first}/finish"), json!({})).await.status(), 200);
     assert_eq!(act(format!("sim/tasks/{first}/finish"), json!({})).await.status(), 409);
     assert_eq!(act("sim/tasks/none/finish".to_owned(), json!({})).await.status(), 404);

@@ -10,7 +10,8 @@ use kie_sim::{Route, Script};
 #[tokio::test]
 async fn a_lost_answer_leaves_a_task() {
     let bench = Bench::start().await;
-    let impatient = reqwest::Client::builder().no_proxy().timeout(Duration::from_millis(300)).build().unwrap();
+    let impatient =
+        reqwest::Client::builder().no_proxy().timeout(Duration::from_millis(300)).build().unwrap();
     let send = async |fault: &str| {
         let body = image(&format!("kite {fault} [sim:create={fault}]"), None);
         let url = bench.at("api/v1/jobs/createTask");
@@ -31,7 +32,7 @@ async fn a_lost_answer_leaves_a_task() {
     assert_eq!((no_id["code"].as_i64(), no_id["data"].get("taskId")), (Some(200), None));
     assert_eq!(bench.sim.tasks().len(), 8);
     assert_eq!(send("timeout:none").await, Err(true));
-    assert_eq!(send("http503:none").await.unwrap().contains("<html>"), true);
+    assert!(send("http503:none").await.unwrap().contains("<html>"));
     assert_eq!(bench.sim.tasks().len(), 8);
     let silent = bench.sim.requests().iter().filter(|request| request.status.is_none()).count();
     assert_eq!(silent, 3);
@@ -62,7 +63,8 @@ async fn refusals_make_no_task_and_cost_nothing() {
         assert!(answer["msg"].as_str().unwrap().contains(text), "{fault}: {answer}");
         assert_eq!(answer["data"], Value::Null);
     }
-    let http = bench.post("api/v1/jobs/createTask", &image("[sim:create=http429]", None)).send().await.unwrap();
+    let http =
+        bench.post("api/v1/jobs/createTask", &image("[sim:create=http429]", None)).send().await.unwrap();
     assert_eq!(http.status(), 429);
     assert!(bench.sim.tasks().is_empty());
     assert_eq!(bench.sim.credits_micro(), before);
@@ -83,6 +85,7 @@ async fn marks_count_over_equal_orders_and_scripts_over_all() {
     assert_eq!(codes("plain").await, [200, 455, 200, 200]);
     bench.sim.script(Script::parse("answer=busy").unwrap().on(Route::CreateTask).times(1));
     assert_eq!(codes("other").await, [422, 200, 200, 200]);
+    assert_eq!(bench.sim.tasks().len(), 2 + 3 + 3);
 }
 
 #[tokio::test]

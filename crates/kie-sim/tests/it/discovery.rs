@@ -8,14 +8,18 @@ use kie_sim::SimConfig;
 #[tokio::test]
 async fn models_are_listed_and_filtered() {
     let bench = Bench::start().await;
-    let list = async |query: &str| Bench::envelope(bench.get(&format!("api/v1/models{query}"))).await["data"].clone();
+    let list = async |query: &str| {
+        Bench::envelope(bench.get(&format!("api/v1/models{query}"))).await["data"].clone()
+    };
     let all = list("").await;
     assert!(all["total"].as_u64().unwrap() > 100);
-    assert_eq!(all["total"].as_u64().unwrap() as usize, all["models"].as_array().unwrap().len());
+    assert_eq!(all["total"], json!(all["models"].as_array().unwrap().len()));
     let films = list("?taskType=Text%20to%20Video").await;
     assert!(films["total"].as_u64().unwrap() > 5 && films["total"].as_u64() < all["total"].as_u64());
     let found = list("?q=kling-2.6").await;
-    assert!(found["models"].as_array().unwrap().iter().any(|model| model["model"] == "kling-2.6/text-to-video"));
+    assert!(
+        found["models"].as_array().unwrap().iter().any(|model| model["model"] == "kling-2.6/text-to-video")
+    );
     assert_eq!(list("?q=nothing-like-this").await, json!({"total": 0, "models": []}));
 }
 
@@ -32,7 +36,7 @@ async fn one_model_is_described() {
     let rate = get("z-image/success-rate").await;
     let points = rate["data"]["points"].as_array().unwrap();
     assert_eq!(points.len(), 144);
-    assert!(points[0]["start"].as_str().unwrap().ends_with("Z") && points[0].get("successRate").is_some());
+    assert!(points[0]["start"].as_str().unwrap().ends_with('Z') && points[0].get("successRate").is_some());
     let unknown = get("nothing/like-this/price").await;
     assert_eq!((unknown["code"].as_i64(), &unknown["data"]), (Some(404), &Value::Null));
 }

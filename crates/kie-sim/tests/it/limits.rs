@@ -62,7 +62,8 @@ async fn a_lack_of_credits_can_be_a_500() {
 #[tokio::test]
 async fn results_and_links_expire() {
     let life = Duration::from_millis(400);
-    let bench = Bench::with(SimConfig { result_life: life, link_life: Duration::from_millis(150), ..quick() }).await;
+    let bench =
+        Bench::with(SimConfig { result_life: life, link_life: Duration::from_millis(150), ..quick() }).await;
     let id = bench.accepted("a kite", None).await;
     let url = result_urls(&bench.finished(&id).await).remove(0);
     assert_eq!(bench.http.get(&url).send().await.unwrap().status(), 200);

@@ -1,5 +1,5 @@
 //! The simulator over real sockets.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 mod admin;
 mod callbacks;

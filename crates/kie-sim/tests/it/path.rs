@@ -68,7 +68,7 @@ async fn films_and_sounds_are_real_files() {
     let data = bench.finished(film["data"]["taskId"].as_str().unwrap()).await;
     assert_eq!(data["creditsConsumed"], 55.0);
     let url = &result_urls(&data)[0];
-    assert!(url.ends_with(".mp4"));
+    assert!(url.ends_with("/0.mp4"));
     let answer = bench.http.get(url).send().await.unwrap();
     assert_eq!(answer.headers()["content-type"], "video/mp4");
     let bytes = answer.bytes().await.unwrap();
@@ -91,14 +91,18 @@ async fn text_models_answer_with_an_object_and_music_with_tracks() {
     let lyrics = json!({"model": "ai-music-api/generate-lyrics", "input": {"prompt": "winter trains"}});
     let order = bench.order(&lyrics).await;
     let data = bench.finished(order["data"]["taskId"].as_str().unwrap()).await;
-    assert!(data["response"]["resultObject"]["lyricsData"][0]["text"].as_str().unwrap().contains("winter trains"));
+    assert!(
+        data["response"]["resultObject"]["lyricsData"][0]["text"].as_str().unwrap().contains("winter trains")
+    );
     let input = json!({"custom_mode": false, "instrumental": false, "model": "V6", "prompt": "trains"});
     let order = bench.order(&json!({"model": "ai-music-api/generate", "input": input})).await;
     let data = bench.finished(order["data"]["taskId"].as_str().unwrap()).await;
     let tracks = data["response"]["data"].as_array().unwrap();
     assert_eq!(tracks.len(), 2);
     for track in tracks {
-        for (key, kind) in [("audio_url", "audio/mpeg"), ("stream_audio_url", "audio/mpeg"), ("image_url", "image/png")] {
+        for (key, kind) in
+            [("audio_url", "audio/mpeg"), ("stream_audio_url", "audio/mpeg"), ("image_url", "image/png")]
+        {
             let answer = bench.http.get(track[key].as_str().unwrap()).send().await.unwrap();
             assert_eq!(answer.status(), 200);
             assert_eq!(answer.headers()["content-type"], kind);

@@ -48,7 +48,12 @@ async fn a_cut_line_is_dropped_and_callbacks_that_were_told_stay_told() {
     bench.until("told", |sim| sim.find_task(&id).unwrap().told).await;
     bench.sim.stop().await;
     let log = folder.path().join("tasks.jsonl");
-    std::fs::OpenOptions::new().append(true).open(&log).unwrap().write_all(b"{\"created\":{\"id\":\"x").unwrap();
+    std::fs::OpenOptions::new()
+        .append(true)
+        .open(&log)
+        .unwrap()
+        .write_all(b"{\"created\":{\"id\":\"x")
+        .unwrap();
     let bench = Bench::with(config()).await;
     assert_eq!(bench.sim.tasks().len(), 1);
     let next = bench.accepted("next", None).await;

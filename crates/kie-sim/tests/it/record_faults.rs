@@ -10,7 +10,8 @@ use kie_sim::{Route, Script};
 #[tokio::test]
 async fn reads_fail_in_every_way_and_recover() {
     let bench = Bench::start().await;
-    for (fault, code) in [("500", 500), ("429", 429), ("404", 404), ("408", 408), ("455", 455), ("null", 422)] {
+    for (fault, code) in [("500", 500), ("429", 429), ("404", 404), ("408", 408), ("455", 455), ("null", 422)]
+    {
         let id = bench.accepted(&format!("kite [sim:record={fault}:times=1]"), None).await;
         assert_eq!(bench.record(&id).await["code"], code, "{fault}");
         assert_eq!(bench.record(&id).await["code"], 200, "{fault}");
@@ -34,7 +35,9 @@ async fn reads_fail_in_every_way_and_recover() {
 async fn records_can_lie() {
     let bench = Bench::start().await;
     let data = async |fault: &str| {
-        let id = bench.accepted(&format!("kite [sim:duration=0s] [sim:{fault}]"), Some("http://127.0.0.1:9/cb")).await;
+        let id = bench
+            .accepted(&format!("kite [sim:duration=0s] [sim:{fault}]"), Some("http://127.0.0.1:9/cb"))
+            .await;
         bench.until("it ended", |sim| sim.find_task(&id).unwrap().completed_ms.is_some()).await;
         (bench.record(&id).await["data"].clone(), id)
     };
@@ -42,13 +45,24 @@ async fn records_can_lie() {
     let (record, id) = data("record=other-task").await;
     assert_ne!(record["taskId"], id);
     assert_eq!(data("record=other-model").await.0["model"], "another/model");
-    assert!(data("record=other-callback").await.0["param"].as_str().unwrap().contains("https://other.example/callback"));
-    assert!(serde_json::from_str::<Value>(data("record=broken-param").await.0["param"].as_str().unwrap()).is_err());
+    assert!(
+        data("record=other-callback").await.0["param"]
+            .as_str()
+            .unwrap()
+            .contains("https://other.example/callback")
+    );
+    assert!(
+        serde_json::from_str::<Value>(data("record=broken-param").await.0["param"].as_str().unwrap())
+            .is_err()
+    );
     assert!(data("record=huge:1MiB").await.0.to_string().len() > 1 << 20);
     let (numeric, _) = data("fail=500:x] [sim:record=numeric-fail-code").await;
     assert_eq!(numeric["failCode"], 500);
     let (moderated, _) = data("moderation").await;
-    assert_eq!((moderated["state"].as_str(), moderated["failCode"].as_str()), (Some("fail"), Some("SENSITIVE_WORD_ERROR")));
+    assert_eq!(
+        (moderated["state"].as_str(), moderated["failCode"].as_str()),
+        (Some("fail"), Some("SENSITIVE_WORD_ERROR"))
+    );
 }
 
 #[tokio::test]

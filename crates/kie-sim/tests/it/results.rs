@@ -21,7 +21,8 @@ async fn ranges_are_served() {
     assert_eq!(part.bytes().await.unwrap(), whole.slice(10..20));
     let tail = bench.http.get(&url).header("range", "bytes=-5").send().await.unwrap().bytes().await.unwrap();
     assert_eq!(tail, whole.slice(whole.len() - 5..));
-    let beyond = bench.http.get(&url).header("range", format!("bytes={}-", whole.len())).send().await.unwrap();
+    let beyond =
+        bench.http.get(&url).header("range", format!("bytes={}-", whole.len())).send().await.unwrap();
     assert_eq!(beyond.status(), 416);
     assert_eq!(bench.http.get(url.replace("/0.png", "/9.png")).send().await.unwrap().status(), 404);
     assert_eq!(bench.http.get(url.replace("/0.png", "/..png")).send().await.unwrap().status(), 404);
@@ -61,7 +62,11 @@ async fn downloads_fail_in_every_way() {
     let bench = Bench::start().await;
     let get = async |fault: &str| {
         let url = bench.urls(&format!("kite [sim:result={fault}]")).await.remove(0);
-        let plain = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let plain = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .unwrap();
         plain.get(url).timeout(Duration::from_secs(2)).send().await
     };
     for status in [403, 404, 410, 500] {
@@ -79,7 +84,10 @@ async fn downloads_fail_in_every_way() {
     let stalled = get("stall").await.unwrap();
     assert!(stalled.bytes().await.unwrap_err().is_timeout());
     let moved = get("redirect:http://10.0.0.1/x").await.unwrap();
-    assert_eq!((moved.status().as_u16(), moved.headers()["location"].to_str().unwrap()), (302, "http://10.0.0.1/x"));
+    assert_eq!(
+        (moved.status().as_u16(), moved.headers()["location"].to_str().unwrap()),
+        (302, "http://10.0.0.1/x")
+    );
     assert_eq!(get("wrong-type").await.unwrap().headers()["content-type"], "text/plain");
     assert!(!get("no-type").await.unwrap().headers().contains_key("content-type"));
     let unknown = get("no-length").await.unwrap();
@@ -98,7 +106,8 @@ async fn a_dead_link_is_renewed_by_download_url() {
     let bench = Bench::start().await;
     let url = bench.urls("kite [sim:result=expired]").await.remove(0);
     assert_eq!(bench.http.get(&url).send().await.unwrap().status(), 403);
-    let answer = Bench::envelope(bench.post("api/v1/common/download-url", &serde_json::json!({"url": url}))).await;
+    let answer =
+        Bench::envelope(bench.post("api/v1/common/download-url", &serde_json::json!({"url": url}))).await;
     let fresh = bench.http.get(answer["data"].as_str().unwrap()).send().await.unwrap();
     assert!(image::load_from_memory(&fresh.bytes().await.unwrap()).is_ok());
     let healed = bench.urls("kite [sim:result=404:times=2]").await.remove(0);

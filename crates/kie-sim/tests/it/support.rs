@@ -11,6 +11,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use kie_sim::{Durations, Sim, SimConfig};
 use serde_json::{Value, json};
+use tokio_util::task::TaskTracker;
 
 pub(crate) const KEY: &str = "test-key";
 pub(crate) const HMAC_KEY: &str = "whk_test";
@@ -44,7 +45,8 @@ impl Bench {
 
     pub(crate) async fn with(config: SimConfig) -> Self {
         let sim = Sim::start(config).await.unwrap();
-        let http = reqwest::Client::builder().no_proxy().user_agent("test").timeout(PATIENCE).build().unwrap();
+        let http =
+            reqwest::Client::builder().no_proxy().user_agent("test").timeout(PATIENCE).build().unwrap();
         Self { sim, http }
     }
 
@@ -170,7 +172,7 @@ impl Receiver {
         let answers = Arc::new(Mutex::new(answers.iter().rev().copied().collect()));
         let receiver = Self { url, arrived: Arc::default(), answers };
         let app = Router::new().route("/cb", post(receive)).with_state(receiver.clone());
-        tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+        TaskTracker::new().spawn(async move { axum::serve(listener, app).await.unwrap() });
         receiver
     }
 

@@ -25,11 +25,17 @@ async fn a_stream_is_stored_and_served() {
     let answer = Bench::envelope(request).await;
     assert_eq!((&answer["success"], &answer["code"]), (&json!(true), &json!(200)));
     let data = &answer["data"];
-    assert_eq!((&data["success"], &data["fileSize"], &data["mimeType"]), (&json!(true), &json!(3 << 20), &json!("image/png")));
+    assert_eq!(
+        (&data["success"], &data["fileSize"], &data["mimeType"]),
+        (&json!(true), &json!(3 << 20), &json!("image/png"))
+    );
     assert!(data["filePath"].as_str().unwrap().starts_with("kieai/100001/images/"));
     assert!(data["uploadedAt"].as_str().unwrap().ends_with('Z'));
     assert_eq!(fetched(&bench, &answer).await, ("image/png".to_owned(), bytes));
-    let form = Form::new().text("uploadPath", "images").text("fileName", "mine.png").part("file", Part::bytes(vec![1]));
+    let form = Form::new()
+        .text("uploadPath", "images")
+        .text("fileName", "mine.png")
+        .part("file", Part::bytes(vec![1]));
     let request = bench.http.post(bench.at("api/file-stream-upload")).bearer_auth(KEY).multipart(form);
     assert_eq!(Bench::envelope(request).await["data"]["fileName"], "mine.png");
 }

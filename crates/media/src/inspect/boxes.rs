@@ -1,4 +1,4 @@
-//! Files made of blocks with a length in front: PNG chunks, and the boxes of MP4, QuickTime and AVIF.
+//! Files made of blocks with a length in front: PNG chunks, and the boxes of MP4, `QuickTime` and AVIF.
 
 /// As much of a movie's index as is kept to read length and size from; both stand near its start.
 const CAPTURE_BYTES: usize = 256 * 1024;

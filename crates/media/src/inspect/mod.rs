@@ -106,6 +106,7 @@ fn sized(size: Option<(u32, u32)>) -> Facts {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "patterns of bytes")]
 mod tests {
     use super::*;
 
@@ -154,9 +155,9 @@ mod tests {
         assert_eq!(inspect("image/gif", &drawn(image::ImageFormat::Gif)).unwrap().width, Some(37));
     }
 
-    fn boxed(name: &[u8; 4], body: &[u8]) -> Vec<u8> {
+    fn boxed(name: [u8; 4], body: &[u8]) -> Vec<u8> {
         let length = u32::try_from(body.len() + 8).unwrap();
-        [&length.to_be_bytes()[..], name, body].concat()
+        [&length.to_be_bytes()[..], &name, body].concat()
     }
 
     fn movie(media_first: bool) -> Vec<u8> {
@@ -167,14 +168,14 @@ mod tests {
         track[40..44].copy_from_slice(&0x0001_0000_u32.to_be_bytes());
         track[76..80].copy_from_slice(&(1280_u32 << 16).to_be_bytes());
         track[80..84].copy_from_slice(&(720_u32 << 16).to_be_bytes());
-        let silent = boxed(b"trak", &boxed(b"tkhd", &vec![0; 84]));
+        let silent = boxed(*b"trak", &boxed(*b"tkhd", &[0; 84]));
         let moov = boxed(
-            b"moov",
-            &[boxed(b"mvhd", &header), silent, boxed(b"trak", &boxed(b"tkhd", &track))].concat(),
+            *b"moov",
+            &[boxed(*b"mvhd", &header), silent, boxed(*b"trak", &boxed(*b"tkhd", &track))].concat(),
         );
-        let mdat = boxed(b"mdat", &[7; 500]);
+        let mdat = boxed(*b"mdat", &[7; 500]);
         let rest = if media_first { [mdat, moov] } else { [moov, mdat] };
-        [boxed(b"ftyp", b"isom\0\0\x02\0isommp41"), rest.concat()].concat()
+        [boxed(*b"ftyp", b"isom\0\0\x02\0isommp41"), rest.concat()].concat()
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Length and picture size from the index (`moov`) of an MP4 or QuickTime file.
+//! Length and picture size from the index (`moov`) of an MP4 or `QuickTime` file.
 
 use super::Facts;
 

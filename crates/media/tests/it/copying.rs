@@ -184,6 +184,29 @@ async fn dead_links_and_sick_sources_are_told_apart() {
     }
 }
 
+/// Waits for something that happens soon, but on another thread.
+async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+    while !holds() {
+        assert!(tokio::time::Instant::now() < deadline, "{what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn an_abandoned_copy_leaves_nothing() {
+    let desk = Desk::new().await;
+    let mut copying = Box::pin(desk.copy("film-stall", MediaKind::Video));
+    let begun = eventually("the upload has begun", || !desk.files().is_empty());
+    tokio::select! {
+        outcome = &mut copying => panic!("{outcome:?}"),
+        () = begun => {}
+    }
+    drop(copying);
+    assert!(matches!(desk.store.head(NAME).await, Err(media::MediaError::NotFound { .. })));
+    eventually("its file is removed", || desk.files().is_empty()).await;
+}
+
 #[tokio::test]
 async fn limits_of_length_and_time_hold() {
     let desk = Desk::new().await;

@@ -1,5 +1,11 @@
 //! Copying from real servers into a folder and into an S3-compatible server.
-#![expect(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, reason = "tests")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    clippy::cast_possible_truncation,
+    reason = "tests"
+)]
 
 mod bucket;
 mod copying;

@@ -81,4 +81,13 @@ async fn wrong_credentials_and_a_missing_server_are_found_at_start() {
     let error = bucket.store_with("some-other-secret").probe().await.unwrap_err();
     assert!(matches!(error, MediaError::Unavailable { .. }), "{error:?}");
     assert!(!format!("{error:?}").contains("some-other-secret"));
+
+    let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", closed.local_addr().unwrap());
+    drop(closed);
+    let options =
+        [("AWS_ENDPOINT", endpoint.as_str()), ("AWS_ACCESS_KEY_ID", "k"), ("AWS_SECRET_ACCESS_KEY", "s")];
+    let absent = MediaStore::open("s3://shop", options).unwrap();
+    let error = absent.ping().await.unwrap_err();
+    assert!(matches!(error, MediaError::Unavailable { .. }), "{error:?}");
 }

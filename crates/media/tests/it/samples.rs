@@ -24,9 +24,9 @@ pub(crate) fn png() -> Vec<u8> {
     encoded(&picture(64, 48), ImageFormat::Png)
 }
 
-fn boxed(name: &[u8; 4], body: &[u8]) -> Vec<u8> {
+fn boxed(name: [u8; 4], body: &[u8]) -> Vec<u8> {
     let length = u32::try_from(body.len() + 8).unwrap();
-    [&length.to_be_bytes()[..], name, body].concat()
+    [&length.to_be_bytes()[..], &name, body].concat()
 }
 
 /// The part of an MP4 of two seconds that stands before its media, and announces `media_bytes` of it.
@@ -37,9 +37,9 @@ pub(crate) fn mp4_head(media_bytes: u32) -> Vec<u8> {
     let mut track = vec![0; 84];
     track[76..80].copy_from_slice(&(640_u32 << 16).to_be_bytes());
     track[80..84].copy_from_slice(&(360_u32 << 16).to_be_bytes());
-    let moov = [boxed(b"mvhd", &header), boxed(b"trak", &boxed(b"tkhd", &track))].concat();
+    let moov = [boxed(*b"mvhd", &header), boxed(*b"trak", &boxed(*b"tkhd", &track))].concat();
     let media = [&(media_bytes + 8).to_be_bytes()[..], b"mdat"].concat();
-    [boxed(b"ftyp", b"isom\0\0\x02\0isommp41"), boxed(b"moov", &moov), media].concat()
+    [boxed(*b"ftyp", b"isom\0\0\x02\0isommp41"), boxed(*b"moov", &moov), media].concat()
 }
 
 pub(crate) fn mp4(media_bytes: u32) -> Vec<u8> {

@@ -97,6 +97,10 @@ async fn file(
         "mp4" => typed("text/html", samples::mp4(10_000)),
         "film" => typed("video/mp4", samples::mp4(20 << 20)),
         "film-cut" => cut(samples::mp4(20 << 20), 12 << 20),
+        "film-stall" => Body::from_stream(
+            pieces_of(samples::mp4(20 << 20)[..12 << 20].to_vec(), 64 << 10).chain(stream::pending()),
+        )
+        .into_response(),
         "wide-film" => typed("video/mp4", samples::mp4(5 << 20)),
         "gzip" => ([(header::CONTENT_ENCODING, "gzip")], png).into_response(),
         "lyrics" => typed("text/html", "слова песни".into()),
@@ -123,7 +127,11 @@ fn typed(content_type: &'static str, body: Vec<u8>) -> Response {
 }
 
 fn pieces(body: Vec<u8>) -> impl futures_util::Stream<Item = Result<Bytes, Infallible>> {
-    let pieces: Vec<_> = body.chunks(100).map(Bytes::copy_from_slice).map(Ok).collect();
+    pieces_of(body, 100)
+}
+
+fn pieces_of(body: Vec<u8>, bytes: usize) -> impl futures_util::Stream<Item = Result<Bytes, Infallible>> {
+    let pieces: Vec<_> = body.chunks(bytes).map(Bytes::copy_from_slice).map(Ok).collect();
     stream::iter(pieces)
 }
 

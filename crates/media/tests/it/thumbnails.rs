@@ -13,7 +13,7 @@ fn thumbnailer() -> Thumbnailer {
 #[tokio::test]
 async fn pictures_of_every_kept_type_become_small_webp_stills() {
     for format in [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::WebP, ImageFormat::Gif] {
-        let picture = samples::encoded(&samples::picture(640, 480), format);
+        let picture = samples::encoded(&samples::picture(560, 420), format);
         let thumb = thumbnailer().thumbnail(picture.into()).await.unwrap();
         assert_eq!((thumb.width, thumb.height), (512, 384), "{format:?}");
         assert_eq!(media::sniff(&thumb.webp), Some("image/webp"));

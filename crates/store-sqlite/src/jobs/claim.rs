@@ -127,12 +127,12 @@ async fn find_in_turn(db: &mut SqliteConnection, claim: &ClaimJobs, room: u32) -
                row_number() over (partition by account_id order by wake_at, id) as place
              from job where state = 'pending' and wake_at <= ?1 and (lease_until is null or lease_until <= ?1)
                and (deadline_at is null or deadline_at > ?1)
-           ), using as (
+           ), in_use as (
              select account_id, count(*) as slots from create_slot
              where free_at > ?1 and account_id is not null and number <= ?2 group by account_id
            )
            select r.id as "id!: Uuid", r.wake_at as "wake_at!"
-           from ready r left join using u on u.account_id = r.account_id
+           from ready r left join in_use u on u.account_id = r.account_id
            order by r.place + coalesce(u.slots, 0), r.wake_at, r.id limit ?3"#,
         now,
         claim.slots,
@@ -195,7 +195,7 @@ mod tests {
     #[test]
     fn the_longer_wait_goes_first_and_neither_queue_is_reordered() {
         let chosen = merge(due(&[(1, 10), (2, 30)]), due(&[(3, 20), (4, 5), (5, 40)]), 4);
-        let numbers: Vec<u128> = chosen.into_iter().map(Uuid::as_u128).collect();
+        let numbers: Vec<u128> = chosen.iter().map(Uuid::as_u128).collect();
         assert_eq!(numbers, [1, 3, 4, 2]);
     }
 }

@@ -52,7 +52,7 @@ pub(crate) struct JobRow {
 macro_rules! job_rows {
     ([$($tail:tt)+] $(, $arg:expr)* $(,)?) => {
         sqlx::query_as!(
-            $crate::jobs::row::JobRow,
+            $crate::jobs::JobRow,
             r#"select id as "id!: uuid::Uuid", account_id as "account_id!: uuid::Uuid", idem_key as "idem_key!",
                  batch_id as "batch_id?: uuid::Uuid", request_id as "request_id!", model as "model!", kind as "kind!",
                  input as "input!", prompt as "prompt?", recipients as "recipients!", state as "state!",

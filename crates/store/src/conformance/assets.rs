@@ -36,7 +36,10 @@ pub async fn an_asset_is_stored_once(fx: Fixture) {
     let other = fx.file();
     assert!(!fx.store.asset_stored(asset, Some(job.fence), &other, fx.now()).await.unwrap());
     let stored = find(&fx, asset).await;
-    assert_eq!((stored.state, stored.sha256, stored.bytes), (AssetState::Stored, Some(file.sha256), Some(1234)));
+    assert_eq!(
+        (stored.state, stored.sha256, stored.bytes),
+        (AssetState::Stored, Some(file.sha256), Some(1234))
+    );
     assert_eq!((stored.width, stored.height, stored.duration_ms), (Some(64), Some(48), None));
     assert_eq!(stored.content_type.as_deref(), Some("image/png"));
     let after = fx.job(job.id).await;
@@ -70,7 +73,10 @@ pub async fn failed_tries_are_counted(fx: Fixture) {
     assert!(fail(&fx, asset, job.fence, "our disk is full", false).await);
     let failed = find(&fx, asset).await;
     assert_eq!((failed.state, failed.tries, failed.first_try_at), (AssetState::Pending, 2, Some(first)));
-    assert_eq!((failed.last_error.as_deref(), failed.source_url.as_deref()), (Some("our disk is full"), renewed));
+    assert_eq!(
+        (failed.last_error.as_deref(), failed.source_url.as_deref()),
+        (Some("our disk is full"), renewed)
+    );
     assert_ne!(before.source_url, failed.source_url);
     assert!(fx.store.asset_stored(asset, Some(job.fence), &fx.file(), fx.now()).await.unwrap());
     assert!(!fail(&fx, asset, job.fence, "late", true).await, "it is stored");

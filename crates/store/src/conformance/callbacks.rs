@@ -14,7 +14,11 @@ pub async fn a_callback_is_kept_once_and_wakes_always(fx: Fixture) {
     assert!(add(&fx, &job, hash, Some("task-1")).await);
     let woken = fx.job(job.id).await;
     assert_eq!((woken.wake_at, woken.wake_seq, woken.hints), (Some(fx.now()), job.wake_seq + 1, 3));
-    assert_eq!((woken.state, woken.task_id), (job.state, job.task_id.clone()), "a callback is never believed");
+    assert_eq!(
+        (woken.state, woken.task_id),
+        (job.state, job.task_id.clone()),
+        "a callback is never believed"
+    );
     assert!(!add(&fx, &job, hash, Some("task-1")).await);
     assert_eq!(fx.job(job.id).await.wake_seq, job.wake_seq + 2);
     assert!(add(&fx, &job, fx.bytes(), Some("task-1")).await);

@@ -74,7 +74,8 @@ pub async fn each_filter_finds_its_jobs(fx: Fixture) {
 /// A prompt is found whatever the case of its letters, in every alphabet.
 pub async fn a_prompt_is_found_whatever_its_case(fx: Fixture) {
     let account = fx.account(100).await;
-    let job = NewJob { prompt: Some("Рыжий Кот на крыше".to_owned()), ..fx.new_job(account, 10) };
+    let job =
+        NewJob { prompt: Some("Рыжий Кот на крыше".to_owned()), ..fx.new_job(account, 10) };
     let job = fx.open(&fx.order(account, vec![job])).await.remove(0).id;
     for text in ["рыжий кот", "КОТ НА", "Кот"] {
         let filter = JobFilter { prompt: Some(text.to_owned()), ..of(account) };

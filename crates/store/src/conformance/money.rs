@@ -54,13 +54,8 @@ pub async fn a_key_of_money_is_unique_in_the_shop(fx: Fixture) {
     fx.advance(5);
     let replay = fx.topup(account, "charge-1", 500);
     assert_eq!(fx.store.credit(&[replay], fx.now()).await.unwrap(), Credited::Replayed(first));
-    let adjust = fx.transfer(
-        account,
-        TransferKind::Adjust,
-        "charge-1",
-        (Book::Adjustments, Book::Available),
-        500,
-    );
+    let adjust =
+        fx.transfer(account, TransferKind::Adjust, "charge-1", (Book::Adjustments, Book::Available), 500);
     let reuses = [fx.topup(account, "charge-1", 501), fx.topup(other, "charge-1", 500), adjust];
     for reuse in reuses {
         assert_eq!(fx.store.credit(&[reuse], fx.now()).await.unwrap(), Credited::KeyReused);
@@ -142,7 +137,10 @@ pub async fn a_reversal_takes_what_is_there(fx: Fixture) {
     let Credited::Applied(written) = fx.store.credit(&split, fx.now()).await.unwrap() else {
         panic!("the reversal is new")
     };
-    assert_eq!(written.iter().map(|transfer| transfer.id).collect::<Vec<_>>(), split.each_ref().map(|t| t.id));
+    assert_eq!(
+        written.iter().map(|transfer| transfer.id).collect::<Vec<_>>(),
+        split.each_ref().map(|t| t.id)
+    );
     assert_eq!(fx.balance(account).await, (0, 400));
     assert!(matches!(fx.store.credit(&split, fx.now()).await.unwrap(), Credited::Replayed(_)));
     assert_eq!(fx.balance(account).await, (0, 400));

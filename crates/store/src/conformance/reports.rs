@@ -78,9 +78,8 @@ pub async fn deliveries_are_counted_by_state(fx: Fixture) {
         assert!(fx.store.record_delivery(delivery, result, fx.now()).await.unwrap());
     }
     let overview = fx.store.overview(since, fx.after(1)).await.unwrap();
-    let count = |state| {
-        overview.deliveries.iter().find(|(found, _)| *found == state).map_or(0, |(_, count)| *count)
-    };
+    let count =
+        |state| overview.deliveries.iter().find(|(found, _)| *found == state).map_or(0, |(_, count)| *count);
     let counts = [DeliveryState::Pending, DeliveryState::Done, DeliveryState::Dead].map(count);
     assert_eq!(counts, [1, 1, 2]);
 }

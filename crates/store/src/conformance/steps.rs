@@ -5,7 +5,7 @@ use domain::{AssetState, Cause, DeliveryEvent, JobState, Recipient, TransferKind
 use super::Fixture;
 use super::fixture::{NO_LIMITS, at_once, entry};
 use super::moves::{sums, usual_wake};
-use crate::{Guard, NewEntry, NewOrder, Recorded, Step, StoreError};
+use crate::{Guard, NewOrder, Recorded, Step, StoreError};
 
 /// A step writes all of its parts, frees the lease and raises the version.
 pub async fn a_step_writes_all_of_its_parts(fx: Fixture) {
@@ -145,7 +145,10 @@ pub async fn a_short_step_writes_nothing(fx: Fixture) {
     assert!(matches!(fx.store.record(&step).await, Err(StoreError::Short)));
     assert_eq!(fx.job(draft.id).await, draft);
     assert_eq!(fx.store.timeline(draft.id).await.unwrap().len(), 1);
-    assert_eq!((fx.balance(account).await, fx.count_transfers(account, TransferKind::Hold).await), ((100, 0), 0));
+    assert_eq!(
+        (fx.balance(account).await, fx.count_transfers(account, TransferKind::Hold).await),
+        ((100, 0), 0)
+    );
 }
 
 /// A step with a key of money that is used already is an error, and nothing of it is written.
@@ -168,7 +171,8 @@ pub async fn settling_moves_the_money_once(fx: Fixture) {
     assert_eq!((done.state, sums(&done)), (JobState::Done, [100, 66, 34, 0]));
     assert_eq!((done.wake_at, done.lease_until), (None, None));
     assert_eq!(fx.balance(account).await, (34, 0));
-    for (kind, minor) in [(TransferKind::Hold, 100), (TransferKind::Capture, 66), (TransferKind::Release, 34)] {
+    for (kind, minor) in [(TransferKind::Hold, 100), (TransferKind::Capture, 66), (TransferKind::Release, 34)]
+    {
         let again = fx.job_transfer(account, job.id, kind, minor);
         let filter = crate::TransferFilter { job: Some(job.id), limit: 10, ..Default::default() };
         let kept = fx.store.list_transfers(&filter).await.unwrap();
@@ -277,54 +281,6 @@ pub async fn a_free_job_has_no_transfers(fx: Fixture) {
     assert_eq!(sums(&done), [0; 4]);
     let filter = crate::TransferFilter { account: Some(account), limit: 10, ..Default::default() };
     assert_eq!(fx.store.list_transfers(&filter).await.unwrap(), []);
-}
-
-/// Lines of history with the same fold key are counted in one; others stand alone, oldest first.
-pub async fn repeated_history_is_counted_in_one_line(fx: Fixture) {
-    let account = fx.account(100).await;
-    let job = fx.pending(account, 100).await;
-    let first = fx.now();
-    let folded = |key: &str| NewEntry { fold: Some(key.to_owned()), ..entry("poll.failed") };
-    fx.store.note(job.id, &[folded("a"), entry("plain")], fx.now()).await.unwrap();
-    fx.advance(5);
-    let detailed = NewEntry { detail: Some("HTTP 502".to_owned()), ..entry("plain") };
-    fx.store.note(job.id, &[folded("b"), detailed, folded("a")], fx.now()).await.unwrap();
-    fx.advance(5);
-    let claimed = fx.claim_this(job.id).await;
-    let mut step = fx.step(&claimed, JobState::Pending);
-    step.timeline = vec![folded("a"), folded("a")];
-    fx.applied(&step).await;
-    let lines = fx.store.timeline(job.id).await.unwrap();
-    let counted: Vec<_> = lines.iter().map(|line| (line.event.as_str(), line.times)).collect();
-    let wanted = [("job.ordered", 1), ("poll.failed", 4), ("plain", 1), ("poll.failed", 1), ("plain", 1)];
-    assert_eq!(counted, wanted);
-    assert_eq!((lines[1].at, lines[1].last_at), (first, fx.now()));
-    assert_eq!((lines[4].source.as_str(), lines[4].detail.as_deref()), ("test", Some("HTTP 502")));
-}
-
-/// Folded lines of two jobs do not meet.
-pub async fn history_is_folded_within_one_job(fx: Fixture) {
-    let account = fx.account(0).await;
-    let (one, two) = (fx.pending(account, 0).await, fx.pending(account, 0).await);
-    let folded = NewEntry { fold: Some("same".to_owned()), ..entry("poll.failed") };
-    for job in [one.id, two.id] {
-        fx.store.note(job, std::slice::from_ref(&folded), fx.now()).await.unwrap();
-        let lines = fx.store.timeline(job).await.unwrap();
-        assert_eq!((lines.len(), lines[1].times), (2, 1));
-    }
-}
-
-/// Parallel notes with one fold key are all counted.
-pub async fn parallel_repeats_are_all_counted(fx: Fixture) {
-    let account = fx.account(0).await;
-    let job = fx.pending(account, 0).await;
-    at_once(10, |_| {
-        let (store, id, at) = (fx.store.clone(), job.id, fx.now());
-        let folded = NewEntry { fold: Some("same".to_owned()), ..entry("poll.failed") };
-        async move { store.note(id, &[folded], at).await.expect("the note is written") }
-    })
-    .await;
-    assert_eq!(fx.store.timeline(job.id).await.unwrap()[1].times, 10);
 }
 
 fn order_with_webhook(fx: &Fixture, account: domain::AccountId, minor: i64) -> NewOrder {

@@ -1,0 +1,249 @@
+//! The composition root: every service is built from its own slice of the configuration.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use delivery::Webhooks;
+use domain::Clock;
+use kie_catalogue::Catalogue;
+use kie_client::{Client, RetryPolicy};
+use ledger::Ids;
+use lifecycle::{
+    KieProvider, Lifecycle, MediaVault, Offers, Policy, Ports, PriceList, Pricing, SecretKeys, Vault,
+};
+use media::{FetchLimits, Fetcher, LinkMode, LinkSigner, MediaStore, ThumbnailLimits, Thumbnailer};
+use outbound::Guard;
+use secrecy::ExposeSecret;
+use store::{OpenShop, Store};
+use store_postgres::{PostgresOptions, PostgresStore};
+use store_sqlite::{SqliteOptions, SqliteStore};
+use url::Url;
+
+use crate::clock::{OffsetClock, OsChance};
+use crate::config::{Config, DatabaseConfig, KIE_BASE_URL, KieConfig, MediaConfig, MediaLinks, PriceConfig};
+
+/// The clock of createTask: KIE may take more than 90 s under load.
+const CREATE_TIMEOUT: Duration = Duration::from_secs(120);
+/// Lease of an ordinary step; after a kill its rows are taken over when it ends.
+const LEASE: Duration = Duration::from_secs(20);
+
+/// The services of one process, composed.
+#[derive(Clone)]
+pub struct Services {
+    /// The use cases.
+    pub lifecycle: Arc<Lifecycle>,
+    /// Object storage, for serving.
+    pub media: MediaStore,
+    /// Makes and judges media links.
+    pub links: LinkSigner,
+    /// The real clock.
+    pub clock: Arc<OffsetClock>,
+}
+
+/// Opens the database and brings its schema up to date.
+///
+/// # Errors
+/// When it cannot be reached, or its schema is foreign, drifted or newer than this program.
+pub async fn open_store(config: &DatabaseConfig) -> anyhow::Result<Arc<dyn Store>> {
+    let url = config.database_url.secret().expose_secret();
+    match engine(url)? {
+        Engine::Sqlite => Ok(Arc::new(SqliteStore::connect(url, SqliteOptions::default()).await?)),
+        Engine::Postgres => Ok(Arc::new(PostgresStore::connect(url, postgres_options(config)).await?)),
+    }
+}
+
+/// Opens the database as it is; refuses one whose schema is not that of this program.
+///
+/// # Errors
+/// When it cannot be reached, is not there, or needs a migration.
+pub async fn open_store_for_reading(config: &DatabaseConfig) -> anyhow::Result<Arc<dyn Store>> {
+    let url = config.database_url.secret().expose_secret();
+    match engine(url)? {
+        Engine::Sqlite => {
+            Ok(Arc::new(SqliteStore::connect_without_migrating(url, SqliteOptions::default()).await?))
+        }
+        Engine::Postgres => {
+            Ok(Arc::new(PostgresStore::connect_without_migrating(url, postgres_options(config)).await?))
+        }
+    }
+}
+
+enum Engine {
+    Sqlite,
+    Postgres,
+}
+
+fn engine(url: &str) -> anyhow::Result<Engine> {
+    if url.starts_with("sqlite:") {
+        Ok(Engine::Sqlite)
+    } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+        Ok(Engine::Postgres)
+    } else {
+        bail!("DATABASE_URL must begin with sqlite:// or postgres://")
+    }
+}
+
+fn postgres_options(config: &DatabaseConfig) -> PostgresOptions {
+    PostgresOptions { max_connections: config.database_pool_max, ..PostgresOptions::default() }
+}
+
+/// Opens object storage.
+///
+/// # Errors
+/// When the address cannot be read or a local folder cannot be made.
+pub fn open_media(config: &MediaConfig) -> anyhow::Result<MediaStore> {
+    let url = match &config.media_url {
+        Some(url) => url.clone(),
+        None => {
+            let folder = std::env::current_dir().context("the working folder is gone")?.join("data/media");
+            Url::from_file_path(&folder).map(String::from).unwrap_or_default()
+        }
+    };
+    let credentials = std::env::vars().filter(|(name, _)| {
+        ["AWS_", "GOOGLE_", "AZURE_"].iter().any(|prefix| name.starts_with(prefix))
+    });
+    MediaStore::open(&url, credentials).context("MEDIA_URL cannot be opened")
+}
+
+/// Composes everything that serving and working need. Fails closed: a missing secret, an unreachable storage or an
+/// unknown schema is an error that says what to do.
+///
+/// # Errors
+/// As said.
+pub async fn open_services(config: &Config) -> anyhow::Result<Services> {
+    let provider = KieProvider::new(kie_client(&config.kie)?);
+    let keys = secret_keys(config)?;
+    let store = open_store(&config.database).await.context("the database cannot be opened")?;
+    let media = open_media(&config.media)?;
+    media.probe().await.context("the storage behind MEDIA_URL cannot be written and read")?;
+    let clock = Arc::new(OffsetClock::default());
+    let ids = Ids { clock: clock.clone(), chance: Arc::new(OsChance) };
+    open_shop(&*store, &config.prices, &ids).await?;
+    let offers = Offers::new(Arc::new(catalogue(&config.kie)?), pricing(&config.prices)?);
+    offers.refresh(&*store).await?;
+    if let Some(slots) = create_slots(&config.kie) {
+        store.ensure_slots(slots).await?;
+    }
+    let ports = Ports {
+        store,
+        provider: Arc::new(provider),
+        vault: vault(&config.media, media.clone())?,
+        channels: vec![Arc::new(Webhooks::new(&Guard::new(config.media.webhook_allow.clone()))?)],
+        outbound: Guard::new(config.media.webhook_allow.clone()),
+        ids,
+    };
+    let links = link_signer(&config.media, &keys);
+    let lifecycle = Arc::new(Lifecycle::new(ports, policy(config), offers, keys));
+    let skew = lifecycle.measure_skew().await?;
+    clock.shift_offset_micros(skew.micros);
+    if skew.is_alarming() {
+        tracing::error!(skew_ms = skew.micros / 1000, "clock.skew: the database's clock differs from ours");
+    }
+    Ok(Services { lifecycle, media, links, clock })
+}
+
+fn kie_client(config: &KieConfig) -> anyhow::Result<Client> {
+    let Some(key) = &config.kie_api_key else {
+        bail!("KIE_API_KEY is not set: make a key on KIE's API key page and set it")
+    };
+    Ok(Client::builder(key.secret().clone())
+        .base_url(config.kie_base_url.clone())
+        .upload_url(config.kie_upload_url.clone())
+        .create_timeout(CREATE_TIMEOUT)
+        .retry(RetryPolicy::new(2, Duration::from_secs(10)))
+        .build()?)
+}
+
+fn secret_keys(config: &Config) -> anyhow::Result<SecretKeys> {
+    let Some(current) = &config.secrets.secret_key else {
+        bail!("SECRET_KEY is not set: make one with `openssl rand -hex 32` and set it for all processes")
+    };
+    let previous = config.secrets.secret_key_previous.iter().map(|key| key.secret().clone()).collect();
+    SecretKeys::new(current.secret().clone(), previous).context("SECRET_KEY is refused")
+}
+
+async fn open_shop(store: &dyn Store, prices: &PriceConfig, ids: &Ids) -> anyhow::Result<()> {
+    match store.open_shop(&prices.currency.to_string(), ids.clock.now()).await? {
+        OpenShop::Open => Ok(()),
+        OpenShop::OtherCurrency(kept) => bail!(
+            "CURRENCY is {}, but this database keeps {kept}: set CURRENCY={kept}, or use another database",
+            prices.currency
+        ),
+    }
+}
+
+fn catalogue(config: &KieConfig) -> anyhow::Result<Catalogue> {
+    let catalogue = Catalogue::packed().context("the built-in catalogue is broken")?;
+    match &config.catalogue_overlay {
+        Some(folder) => catalogue.overlay_directory(folder).context("CATALOGUE_OVERLAY cannot be read"),
+        None => Ok(catalogue),
+    }
+}
+
+fn pricing(config: &PriceConfig) -> anyhow::Result<Pricing> {
+    let list = match &config.prices {
+        Some(path) => {
+            let text = std::fs::read_to_string(path)
+                .with_context(|| format!("PRICES: {} cannot be read", path.display()))?;
+            PriceList::parse(&text, &config.currency)?
+        }
+        None => PriceList::default(),
+    };
+    Ok(Pricing {
+        currency: config.currency.clone(),
+        usd_rate: config.usd_rate,
+        markup: config.markup,
+        list,
+        free: config.free_models.iter().filter(|model| !model.is_empty()).cloned().collect(),
+    })
+}
+
+fn vault(config: &MediaConfig, media: MediaStore) -> anyhow::Result<Arc<dyn Vault>> {
+    let limits = FetchLimits { bytes_max: config.media_max_bytes, ..FetchLimits::default() };
+    let fetcher = Fetcher::new(&Guard::new(config.fetch_allow.clone()), limits)?;
+    Ok(Arc::new(MediaVault::new(media, fetcher, Thumbnailer::new(ThumbnailLimits::default()))))
+}
+
+fn link_signer(config: &MediaConfig, keys: &SecretKeys) -> LinkSigner {
+    const PURPOSE: &str = "kie media link v1";
+    let mode = match config.media_links {
+        MediaLinks::Signed => LinkMode::Signed,
+        MediaLinks::Public => LinkMode::Public,
+    };
+    let previous = keys.derive_previous(PURPOSE);
+    LinkSigner::new(mode, &keys.derive(PURPOSE), previous.iter().map(<[u8; 32]>::as_slice))
+}
+
+fn create_slots(config: &KieConfig) -> Option<u32> {
+    (config.kie_creates_per_10s > 0).then_some(config.kie_creates_per_10s)
+}
+
+/// Whether KIE itself would be told an address that only this machine can reach.
+pub(crate) fn callbacks_unreachable(config: &Config) -> bool {
+    let kie_itself = config.kie.kie_base_url.as_str().trim_end_matches('/') == KIE_BASE_URL;
+    let loopback = match config.http.public_url.host() {
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        None => true,
+    };
+    kie_itself && loopback
+}
+
+fn policy(config: &Config) -> Policy {
+    Policy {
+        currency: config.prices.currency.clone(),
+        public_url: config.http.public_url.clone(),
+        callbacks: !callbacks_unreachable(config),
+        create_slots: create_slots(&config.kie),
+        create_timeout: CREATE_TIMEOUT,
+        unclear_after: config.patience.unclear_after,
+        unclear_policy: config.patience.unclear_policy.into(),
+        pending_after: config.patience.pending_after,
+        give_up: config.patience.give_up_after,
+        max_open_jobs: config.limits.max_open_jobs,
+        free_per_day: config.prices.free_per_day,
+        lease: LEASE,
+    }
+}

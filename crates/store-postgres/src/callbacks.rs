@@ -1,0 +1,87 @@
+//! Callbacks on PostgreSQL.
+
+use async_trait::async_trait;
+use domain::{JobId, Timestamp};
+use store::{CallbackStore, KeptCallback, NewCallback, StoreError};
+
+use crate::PostgresStore;
+use crate::error::{retrying, store_error};
+use crate::row::{clean, column, moment, number};
+
+#[async_trait]
+impl CallbackStore for PostgresStore {
+    async fn add_callback(&self, callback: &NewCallback<'_>) -> Result<bool, StoreError> {
+        let kept = retrying(|| keep(self, callback)).await?;
+        self.signals.changed();
+        Ok(kept)
+    }
+
+    async fn callbacks_with_task(&self, job: JobId) -> Result<Vec<KeptCallback>, StoreError> {
+        let rows = sqlx::query!(
+            "select attempt, task_id, at from kie.callback where job_id = $1 and task_id is not null
+             order by at, body_hash limit 32",
+            job.as_uuid(),
+        );
+        let rows = rows.fetch_all(&self.pool).await.map_err(store_error)?;
+        rows.into_iter()
+            .map(|row| {
+                let attempt = number("callback", "attempt", row.attempt)?;
+                Ok(KeptCallback { attempt, task_id: row.task_id, at: row.at.to_jiff() })
+            })
+            .collect()
+    }
+
+    async fn add_orphan(&self, source: &str, task_id: &str, at: Timestamp) -> Result<(), StoreError> {
+        sqlx::query!(
+            "insert into kie.orphan as o (source, task_id, at, last_at) values ($1, $2, $3, $3)
+             on conflict (source, task_id) do update set times = o.times + 1, last_at = excluded.last_at",
+            clean(source),
+            clean(task_id),
+            moment(at),
+        )
+        .execute(&self.pool)
+        .await
+        .map_err(store_error)?;
+        Ok(())
+    }
+
+    async fn delete_callbacks(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        let deleted = sqlx::query!(
+            "delete from kie.callback where ctid = any(array(
+               select ctid from kie.callback where at < $1 order by at limit $2 for update skip locked))",
+            moment(before),
+            i64::from(limit),
+        );
+        Ok(deleted.execute(&self.pool).await.map_err(store_error)?.rows_affected())
+    }
+}
+
+/// The wake is that of `wake_job` for callbacks: without a pace, with fast reads after it.
+async fn keep(store: &PostgresStore, callback: &NewCallback<'_>) -> Result<bool, StoreError> {
+    let written = sqlx::query!(
+        r#"with found as (
+             select id from kie.job where id = $1
+           ), woken as (
+             update kie.job j
+             set wake_at = least(coalesce(j.wake_at, $6), $6), wake_seq = j.wake_seq + 1, hints = 3
+             where j.id = $1 and j.state not in ('done', 'canceled')
+               and (j.state <> 'failed' or (not j.gift and (j.task_id is not null or exists (
+                 select from kie.attempt a where a.job_id = j.id and a.task_id is not null))))
+             returning j.id
+           ), kept as (
+             insert into kie.callback (job_id, body_hash, attempt, body, task_id, at)
+             select found.id, $2, $3, $4, $5, $6 from found
+             on conflict (job_id, body_hash) do nothing
+             returning job_id
+           )
+           select exists (select from found) as "found!", exists (select from kept) as "kept!""#,
+        callback.job.as_uuid(),
+        &callback.body_hash[..],
+        column::<i16, _>(callback.attempt)?,
+        callback.body,
+        callback.task_id.map(clean),
+        moment(callback.at),
+    );
+    let written = written.fetch_one(&store.pool).await.map_err(store_error)?;
+    if written.found { Ok(written.kept) } else { Err(StoreError::NotFound { what: "job" }) }
+}

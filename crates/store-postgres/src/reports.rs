@@ -1,0 +1,149 @@
+//! What operators look at, on PostgreSQL.
+
+use async_trait::async_trait;
+use domain::{DeliveryState, Job, JobState, Timestamp};
+use store::{AuditFinding, KindCounts, ModelTimes, Overview, ReportStore, StoreError, StuckLimits};
+
+use crate::PostgresStore;
+use crate::audit;
+use crate::error::{retrying, store_error};
+use crate::row::{Moment, all, jobs, moment, number, word};
+
+#[async_trait]
+impl ReportStore for PostgresStore {
+    async fn audit(&self, _now: Timestamp) -> Result<Vec<AuditFinding>, StoreError> {
+        retrying(|| audit::audit(self)).await
+    }
+
+    async fn overview(&self, since: Timestamp, now: Timestamp) -> Result<Overview, StoreError> {
+        let since = moment(since);
+        Ok(Overview {
+            states: states(self, since).await?,
+            deliveries: deliveries(self, since).await?,
+            models: models(self, since).await?,
+            outputs: outputs(self, since).await?,
+            oldest_due: oldest_due(self, moment(now)).await?,
+            orphans: orphans(self, since).await?,
+        })
+    }
+
+    async fn stuck_jobs(
+        &self,
+        limits: &StuckLimits,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Job>, StoreError> {
+        let before = |age| moment(now.saturating_sub(age).unwrap_or(Timestamp::MIN));
+        let rows = jobs!(
+            "select ",
+            " from kie.job j
+              where j.state in ('pending', 'submitting', 'unclear', 'running', 'storing')
+                and j.created_at < case j.kind when 'video' then $1 when 'audio' then $2 else $3::timestamptz end
+              order by j.created_at, j.id limit $4",
+            before(limits.video),
+            before(limits.audio),
+            before(limits.image),
+            i64::from(limit),
+        );
+        all(rows.fetch_all(&self.pool).await.map_err(store_error)?)
+    }
+}
+
+/// What ended in the window changed in it too: that is the indexed column.
+async fn states(store: &PostgresStore, since: Moment) -> Result<Vec<(JobState, u64)>, StoreError> {
+    let rows = sqlx::query!(
+        r#"select state as "state!", count(*) as "jobs!" from (
+             select state from kie.job
+             where wake_at is not null and state <> 'pending' and state not in ('done', 'failed', 'canceled')
+             union all select state from kie.job where state = 'pending'
+             union all select state from kie.job
+             where updated_at >= $1 and entered_at >= $1 and state in ('done', 'failed', 'canceled')) s
+           group by state"#,
+        since,
+    );
+    let rows = rows.fetch_all(&store.pool).await.map_err(store_error)?;
+    let counted = rows.iter().map(|row| Ok((word("job", "state", &row.state)?, number("job", "count", row.jobs)?)));
+    let mut counts: Vec<(JobState, u64)> = counted.collect::<Result<_, StoreError>>()?;
+    counts.sort_unstable_by_key(|(state, _)| *state);
+    Ok(counts)
+}
+
+async fn deliveries(store: &PostgresStore, since: Moment) -> Result<Vec<(DeliveryState, u64)>, StoreError> {
+    let rows = sqlx::query!(
+        r#"select state as "state!", count(*) as "deliveries!" from (
+             select state from kie.delivery where wake_at is not null
+             union all select state from kie.delivery where state = 'dead'
+             union all select d.state from kie.job j join kie.delivery d on d.job_id = j.id
+             where j.updated_at >= $1 and d.state = 'done' and d.delivered_at >= $1) s
+           group by state"#,
+        since,
+    );
+    let rows = rows.fetch_all(&store.pool).await.map_err(store_error)?;
+    let counted = rows
+        .iter()
+        .map(|row| Ok((word("delivery", "state", &row.state)?, number("delivery", "count", row.deliveries)?)));
+    let mut counts: Vec<(DeliveryState, u64)> = counted.collect::<Result<_, StoreError>>()?;
+    counts.sort_unstable_by_key(|(state, _)| *state);
+    Ok(counts)
+}
+
+async fn models(store: &PostgresStore, since: Moment) -> Result<Vec<ModelTimes>, StoreError> {
+    let rows = sqlx::query!(
+        r#"select model as "model!", count(*) as "jobs!", count(*) filter (where state = 'done') as "done!",
+             coalesce(percentile_cont(0.5) within group (order by took) filter (where state = 'done'), 0) as "p50!",
+             coalesce(percentile_cont(0.95) within group (order by took) filter (where state = 'done'), 0) as "p95!"
+           from (
+             select model, state, extract(epoch from entered_at - created_at)::double precision as took from kie.job
+             where updated_at >= $1 and entered_at >= $1 and state in ('done', 'failed', 'canceled')) ended
+           group by model order by count(*) desc, model limit 50"#,
+        since,
+    );
+    let rows = rows.fetch_all(&store.pool).await.map_err(store_error)?;
+    rows.into_iter()
+        .map(|row| {
+            let (jobs, done) = (number("job", "count", row.jobs)?, number("job", "count", row.done)?);
+            Ok(ModelTimes { model: row.model, jobs, done, p50_s: row.p50, p95_s: row.p95 })
+        })
+        .collect()
+}
+
+async fn outputs(store: &PostgresStore, since: Moment) -> Result<Vec<KindCounts>, StoreError> {
+    let rows = sqlx::query!(
+        r#"select a.kind as "kind!", count(*) as "expected!", count(*) filter (where a.state = 'stored') as "stored!",
+             coalesce(sum(a.bytes) filter (where a.state = 'stored'), 0)::bigint as "bytes!"
+           from kie.job j join kie.asset a on a.job_id = j.id
+           where j.updated_at >= $1 and a.created_at >= $1 and a.role = 'output'
+           group by a.kind order by a.kind"#,
+        since,
+    );
+    let rows = rows.fetch_all(&store.pool).await.map_err(store_error)?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(KindCounts {
+                kind: word("asset", "kind", &row.kind)?,
+                expected: number("asset", "count", row.expected)?,
+                stored: number("asset", "count", row.stored)?,
+                bytes: number("asset", "bytes", row.bytes)?,
+            })
+        })
+        .collect()
+}
+
+async fn oldest_due(store: &PostgresStore, now: Moment) -> Result<Option<Timestamp>, StoreError> {
+    let oldest = sqlx::query_scalar!(
+        r#"select wake_at as "wake_at!" from kie.job
+           where wake_at is not null and state <> 'pending' and wake_at <= $1
+             and (lease_until is null or lease_until <= $1)
+           order by wake_at limit 1"#,
+        now,
+    );
+    Ok(oldest.fetch_optional(&store.pool).await.map_err(store_error)?.map(Moment::to_jiff))
+}
+
+async fn orphans(store: &PostgresStore, since: Moment) -> Result<u64, StoreError> {
+    let orphans = sqlx::query_scalar!(
+        r#"select coalesce(sum(times), 0)::bigint as "times!" from kie.orphan where last_at >= $1"#,
+        since
+    );
+    number("orphan", "times", orphans.fetch_one(&store.pool).await.map_err(store_error)?)
+}

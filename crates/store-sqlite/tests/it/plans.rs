@@ -1,0 +1,76 @@
+//! The plans of the queries that run all the time: by the indexes of what is awake, whatever the history.
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{ConnectOptions, Row};
+use store_sqlite::{SqliteOptions, SqliteStore};
+
+use crate::url_in;
+
+/// The text of the offline query that has this part: what the crate really sends.
+fn query_with(part: &str) -> String {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/.sqlx");
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let query = json["query"].as_str().unwrap().to_owned();
+        let folded = query.split_whitespace().collect::<Vec<_>>().join(" ");
+        if folded.contains(part) {
+            found.push(query);
+        }
+    }
+    assert_eq!(found.len(), 1, "queries with `{part}`: {found:#?}");
+    found.remove(0)
+}
+
+async fn plan_of(part: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    SqliteStore::connect(&url_in(&folder), SqliteOptions::default()).await.unwrap();
+    let mut db: SqliteConnection =
+        SqliteConnectOptions::new().filename(folder.path().join("kie.db")).connect().await.unwrap();
+    let explain = format!("explain query plan {}", query_with(part));
+    let rows = sqlx::query(sqlx::AssertSqlSafe(explain)).fetch_all(&mut db).await.unwrap();
+    rows.iter().map(|row| row.get::<String, _>("detail")).collect::<Vec<_>>().join("\n")
+}
+
+/// No table is read from one end to the other.
+fn assert_searches(plan: &str, index: &str) {
+    assert!(plan.contains(index), "{plan}");
+    for table in ["job", "delivery", "attempt", "transfer"] {
+        assert!(!plan.lines().any(|line| line.trim() == format!("SCAN {table}")), "{plan}");
+    }
+}
+
+#[tokio::test]
+async fn the_scan_for_due_rows_walks_the_awake_ones_alone() {
+    let awake = plan_of("(lease_until is null or lease_until <= ?1) order by wake_at limit ?2").await;
+    assert_searches(&awake, "INDEX job_due (wake_at<?)");
+    assert!(!awake.contains("TEMP B-TREE"), "the index is in the order of the answer: {awake}");
+    let expired = plan_of("deadline_at <= ?1 order by wake_at limit ?2").await;
+    assert_searches(&expired, "INDEX job_due_pending (wake_at<?)");
+    assert_searches(&plan_of("with ready as").await, "INDEX job_due_pending (wake_at<?)");
+    let peek = plan_of("as \"due!: bool\"").await;
+    assert_searches(&peek, "INDEX job_due (wake_at<?)");
+    assert_searches(&peek, "INDEX job_due_pending (wake_at<?)");
+}
+
+#[tokio::test]
+async fn the_next_wake_is_read_from_the_indexes() {
+    let plan = plan_of("select min(at)").await;
+    for index in ["job_due ", "job_due_pending ", "delivery_due "] {
+        assert_searches(&plan, index);
+    }
+}
+
+#[tokio::test]
+async fn the_library_is_read_in_the_order_of_its_index() {
+    let page = plan_of("where account_id = ?1 and (?2 is null or account_id = ?2)").await;
+    assert_searches(&page, "INDEX job_library (account_id=? AND id<?)");
+    assert!(!page.contains("TEMP B-TREE"), "{page}");
+}
+
+#[tokio::test]
+async fn open_jobs_and_due_deliveries_have_their_indexes() {
+    assert_searches(&plan_of("from account a where a.id = ?1").await, "job_open (account_id=?)");
+    assert_searches(&plan_of("from delivery where wake_at is not null and wake_at <= ?1 and (").await, "delivery_due (wake_at<?)");
+}
