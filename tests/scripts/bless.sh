@@ -14,29 +14,29 @@ renew_queries() {
         rm -rf -- "$fresh"
         return 1
     fi
-    chmod 755 "$fresh"
-    rm -rf -- "crates/$crate/.sqlx"
-    mv -- "$fresh" "crates/$crate/.sqlx"
+    chmod 755 "$fresh" && rm -rf -- "crates/$crate/.sqlx" && mv -- "$fresh" "crates/$crate/.sqlx" || return
     touch "crates/$crate/src/lib.rs"
 }
 
 renew_postgres() {
-    local name="kie_bless_$$" base=$TEST_DATABASE_URL
+    local name="kie_bless_$$" base=$TEST_DATABASE_URL status=0
     psql --quiet --no-psqlrc --command "create database $name" "$base"
     export KIE_SQLX_POSTGRES_URL="${base%/*}/$name"
     cat migrations/postgres/*.sql |
         psql --quiet --no-psqlrc --set ON_ERROR_STOP=1 --single-transaction "$KIE_SQLX_POSTGRES_URL" >/dev/null
-    renew_queries store-postgres
+    renew_queries store-postgres || status=$?
     psql --quiet --no-psqlrc --command "drop database $name" "$base"
+    return "$status"
 }
 
 renew_sqlite() {
-    local folder
+    local folder status=0
     folder=$(mktemp --directory)
     export KIE_SQLX_SQLITE_URL="sqlite://$folder/bless.db"
     cat migrations/sqlite/*.sql | sqlite3 -bail "$folder/bless.db"
-    renew_queries store-sqlite
+    renew_queries store-sqlite || status=$?
     rm -rf -- "$folder"
+    return "$status"
 }
 
 case "${1:-all}" in

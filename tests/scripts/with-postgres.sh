@@ -29,6 +29,7 @@ programs=$(newest_programs)
 folder=$(mktemp --directory /tmp/kie-postgres.XXXXXX)
 child=
 
+# shellcheck disable=SC2317 # the trap below calls it
 # Asks a process group to end; after 10 s it is ended.
 end_group() {
     kill -TERM -- "-$1" 2>/dev/null || return 0
@@ -39,6 +40,7 @@ end_group() {
     kill -KILL -- "-$1" 2>/dev/null || true
 }
 
+# shellcheck disable=SC2317
 stop() {
     trap - EXIT
     trap '' INT TERM HUP

@@ -1,3 +1,21 @@
-//! kie-reconciler.
+//! `kie-reconciler`: what operators do, over the same code as the services.
 
-fn main() {}
+mod cli;
+mod commands;
+mod show;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    if let Err(error) = runtime::init_telemetry(&cli.log.filter, cli.log.log_format) {
+        return show::fail(&error, cli.json);
+    }
+    match commands::run(&cli).await {
+        Ok(code) => code,
+        Err(error) => show::fail(&error, cli.json),
+    }
+}

@@ -189,9 +189,9 @@ impl ClientBuilder {
         let user_agent =
             HeaderValue::from_str(&self.user_agent).map_err(|_error| BuildError::InvalidUserAgent)?;
         let creates =
-            transport::create_client(self.connect_timeout, &user_agent).map_err(BuildError::Transport)?;
+            transport::create_client(self.connect_timeout, &user_agent).map_err(BuildError::transport)?;
         let reads =
-            transport::read_client(self.connect_timeout, &user_agent).map_err(BuildError::Transport)?;
+            transport::read_client(self.connect_timeout, &user_agent).map_err(BuildError::transport)?;
         let transport = Transport {
             base: checked_address(self.base_url, BASE_URL)?,
             upload_base: checked_address(self.upload_url, UPLOAD_URL)?,
@@ -230,7 +230,13 @@ pub enum BuildError {
     InvalidUserAgent,
     /// The TLS library or its trust store cannot be used.
     #[error("the HTTP transport cannot be prepared")]
-    Transport(#[source] reqwest::Error),
+    Transport(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl BuildError {
+    fn transport(error: reqwest::Error) -> Self {
+        Self::Transport(Box::new(error))
+    }
 }
 
 struct Unlimited;

@@ -57,8 +57,7 @@ pub enum ReadError {
     #[error("no complete answer from the provider")]
     Unreachable {
         /// What the transport says.
-        #[source]
-        source: reqwest::Error,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// Nothing arrived for too long while a file was read.
     #[error("nothing arrived for {after:?}")]
@@ -184,7 +183,7 @@ impl ReadError {
     }
 
     pub(crate) fn unreachable(source: reqwest::Error) -> Self {
-        Self::Unreachable { source: source.without_url() }
+        Self::Unreachable { source: Box::new(source.without_url()) }
     }
 
     pub(crate) fn invalid(reason: impl Into<String>) -> Self {

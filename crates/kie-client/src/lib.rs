@@ -15,6 +15,7 @@ mod error;
 mod family;
 mod fields;
 mod limit;
+mod param;
 mod record;
 mod refusal;
 mod results;

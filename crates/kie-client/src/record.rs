@@ -12,7 +12,8 @@ use crate::{
     error::{ReadError, Snippet},
     fields::Fields,
     limit::Call,
-    results::{Extra, Results, decode},
+    param,
+    results::{Extra, Results},
     task::TaskId,
     texts,
 };
@@ -21,7 +22,6 @@ const RECORD_PATH: &str = "/api/v1/jobs/recordInfo";
 const MAX_RAW: usize = 4096;
 const MAX_WORD: usize = 64;
 const MAX_MODEL: usize = 128;
-const MAX_CALLBACK_URL: usize = 2048;
 
 /// Where the provider says a task is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,7 +139,7 @@ impl Record {
             fail_code: fail_code(data),
             fail_message: message(data),
             credits: credits(data),
-            callback_url: callback_url(data),
+            callback_url: param::callback_url(data),
             created_at_ms: data.integer("createTime"),
             completed_at_ms: data.integer("completeTime"),
             raw: texts::shorten(text, MAX_RAW),
@@ -242,27 +242,6 @@ fn credits(data: &Fields<'_>) -> Option<Credits> {
     Credits::from_json(token).ok()
 }
 
-fn callback_url(data: &Fields<'_>) -> Option<String> {
-    let direct = data.text("callBackUrl").or_else(|| data.text("callbackUrl"));
-    let params = ["param", "paramJson", "generateParam", "promptJson"];
-    let url = direct.or_else(|| params.iter().filter_map(|key| data.value(key)).find_map(callback_url_of))?;
-    (url.len() <= MAX_CALLBACK_URL).then_some(url)
-}
-
-/// The address in a request that may be text inside text, with an input that may be text as well.
-fn callback_url_of(param: Value) -> Option<String> {
-    let Value::Object(param) = decode(param) else { return None };
-    let own = ["callBackUrl", "callbackUrl", "callback_url"]
-        .iter()
-        .find_map(|key| param.get(*key)?.as_str())
-        .filter(|url| !url.is_empty());
-    if let Some(url) = own {
-        return Some(url.to_owned());
-    }
-    let Value::Object(input) = decode(param.get("input")?.clone()) else { return None };
-    Some(input.get("callBackUrl")?.as_str()?.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -294,21 +273,6 @@ mod tests {
         assert_eq!(record(r#"{"taskId":"a1","consumeCredits":100}"#).credits.unwrap().micro(), 100_000_000);
         assert_eq!(record(r#"{"taskId":"a1","creditsConsumed":null}"#).credits, None);
         assert_eq!(record(r#"{"taskId":"a1","creditsConsumed":-1}"#).credits, None);
-    }
-
-    #[test]
-    fn the_callback_address_is_found_however_it_is_wrapped() {
-        let url = Some("https://app.example/cb".to_owned());
-        for data in [
-            r#"{"taskId":"a1","param":"{\"input\":{},\"callBackUrl\":\"https://app.example/cb\"}"}"#,
-            r#"{"taskId":"a1","param":"\"{\\\"callBackUrl\\\":\\\"https://app.example/cb\\\"}\""}"#,
-            r#"{"taskId":"a1","param":"{\"input\":\"{\\\"callBackUrl\\\":\\\"https://app.example/cb\\\"}\"}"}"#,
-            r#"{"taskId":"a1","generateParam":{"callBackUrl":"https://app.example/cb"}}"#,
-            r#"{"taskId":"a1","callbackUrl":"https://app.example/cb"}"#,
-        ] {
-            assert_eq!(record(data).callback_url, url, "{data}");
-        }
-        assert_eq!(record(r#"{"taskId":"a1","param":"{broken"}"#).callback_url, None);
     }
 
     #[test]

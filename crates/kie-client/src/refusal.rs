@@ -100,7 +100,7 @@ impl CreateError {
 
     fn summary(&self) -> String {
         let what = match self.refusal {
-            CreateRefusal::Throttled { .. } => "the task was not created: too many requests",
+            CreateRefusal::Throttled { .. } => "the task was not created: the provider takes no requests now",
             CreateRefusal::ProviderBlocked => "the task was not created: the provider refuses the account",
             CreateRefusal::ModelUnavailable => "the task was not created: the model is not available",
             CreateRefusal::InvalidInput => "the task was not created: the input is refused",
@@ -189,11 +189,10 @@ fn refusal_of_code(code: i64, message: &str, retry_after: Option<Duration>) -> C
         401 | 402 | 433 => CreateRefusal::ProviderBlocked,
         500 if texts::is_out_of_credits(message) => CreateRefusal::ProviderBlocked,
         404 | 505 => CreateRefusal::ModelUnavailable,
-        422 if texts::is_model_unavailable(message) => CreateRefusal::ModelUnavailable,
+        422 if texts::is_unsupported_model(message) => CreateRefusal::ModelUnavailable,
+        _ if texts::is_paused(message) => CreateRefusal::ModelUnavailable,
         400 | 405 | 409 | 413 | 422 | 451 => refusal_of_input(message),
         500 if texts::is_input_fault(message) => refusal_of_input(message),
-        // A success code never gets here with a task id; without one the outcome is open.
-        0 | 200 => CreateRefusal::Unknown,
         _ => CreateRefusal::ProviderError,
     }
 }
@@ -280,7 +279,12 @@ mod tests {
             code(422, "The model name you specified is not supported."),
             CreateRefusal::ModelUnavailable
         );
-        assert_eq!(code(422, "This interface is temporarily paused."), CreateRefusal::ModelUnavailable);
+        for number in [400, 422, 500, 501] {
+            assert_eq!(
+                code(number, "This interface is temporarily paused."),
+                CreateRefusal::ModelUnavailable
+            );
+        }
         assert_eq!(refusal(404, r#"{"status":404,"error":"Not Found"}"#), CreateRefusal::ModelUnavailable);
     }
 

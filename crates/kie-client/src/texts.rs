@@ -32,10 +32,15 @@ pub(crate) fn is_high_demand(text: &str) -> bool {
     text.to_lowercase().contains("high demand")
 }
 
-/// The model is unknown, renamed or switched off.
-pub(crate) fn is_model_unavailable(text: &str) -> bool {
+/// A 422 that is about the model: unknown or renamed.
+pub(crate) fn is_unsupported_model(text: &str) -> bool {
     let text = text.to_lowercase();
-    text.contains("temporarily paused") || (text.contains("model") && text.contains("not supported"))
+    text.contains("model") && text.contains("not supported")
+}
+
+/// A model that is switched off for a while; the code that comes with it is not documented.
+pub(crate) fn is_paused(text: &str) -> bool {
+    text.to_lowercase().contains("temporarily paused")
 }
 
 /// A 500 that is the fault of the input.
@@ -80,9 +85,9 @@ mod tests {
         assert!(!is_record_missing("url is wrong"));
         assert!(is_out_of_credits("Credits insufficient"));
         assert!(is_high_demand("Service is currently unavailable due to high demand. (E003)"));
-        assert!(is_model_unavailable("The model name you specified is not supported."));
-        assert!(is_model_unavailable("This interface is temporarily paused."));
-        assert!(!is_model_unavailable("This size is not supported"));
+        assert!(is_unsupported_model("The model name you specified is not supported."));
+        assert!(is_paused("This interface is temporarily paused."));
+        assert!(!is_unsupported_model("This size is not supported"));
         assert!(is_input_fault("aspect_ratio is required"));
         assert!(is_moderation("Your prompt was caught by our AI moderator."));
         assert!(is_moderation("SENSITIVE_WORD_ERROR"));

@@ -13,6 +13,7 @@ mod limiter;
 mod links;
 mod lock;
 mod marks;
+mod mime;
 mod models;
 mod ranges;
 mod record;

@@ -1,10 +1,12 @@
 //! What the simulated service sells: kinds, required fields, prices.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex};
 
 use anyhow::Context;
 use kie_catalogue::{Catalogue, Cost, Credits, Model, OutputKind};
 use serde_json::{Map, Value, json};
+
+use crate::lock::locked;
 
 /// What a task makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -45,19 +47,22 @@ pub(crate) struct Models {
 }
 
 /// Compiling all schemas takes a while, and one process may start many simulators.
-static PACKED: OnceLock<Arc<Catalogue>> = OnceLock::new();
+static PACKED: Mutex<Option<Arc<Catalogue>>> = Mutex::new(None);
+
+fn packed() -> anyhow::Result<Arc<Catalogue>> {
+    let mut kept = locked(&PACKED);
+    if let Some(catalogue) = &*kept {
+        return Ok(Arc::clone(catalogue));
+    }
+    let catalogue = Arc::new(Catalogue::packed().context("the packed catalogue cannot be read")?);
+    *kept = Some(Arc::clone(&catalogue));
+    Ok(catalogue)
+}
 
 impl Models {
     /// `None` is the packed catalogue.
     pub(crate) fn new(catalogue: Option<Arc<Catalogue>>, unknown_cost: u64) -> anyhow::Result<Self> {
-        let catalogue = match (catalogue, PACKED.get()) {
-            (Some(catalogue), _) => catalogue,
-            (None, Some(packed)) => Arc::clone(packed),
-            (None, None) => {
-                let packed = Arc::new(Catalogue::packed().context("the packed catalogue cannot be read")?);
-                Arc::clone(PACKED.get_or_init(|| packed))
-            }
-        };
+        let catalogue = catalogue.map_or_else(packed, Ok)?;
         Ok(Self { catalogue, unknown_cost })
     }
 

@@ -115,6 +115,10 @@ impl World {
         locked(&self.order).iter().cloned().collect()
     }
 
+    pub(crate) fn task_count(&self) -> usize {
+        locked(&self.order).len()
+    }
+
     pub(crate) fn view(&self, task: &Task) -> TaskView {
         let progress = task.progress();
         let success = progress.outcome == Some(Outcome::Success);

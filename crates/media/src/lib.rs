@@ -12,6 +12,7 @@ mod inspect;
 pub mod key;
 mod link;
 mod open;
+mod probe;
 mod range;
 mod sniff;
 mod store;

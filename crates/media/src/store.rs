@@ -21,7 +21,7 @@ use tokio::{
 };
 use tokio_util::io::ReaderStream;
 
-use crate::{error::MediaError, key, open, writer};
+use crate::{error::MediaError, key, open, probe, writer};
 
 /// The storage of files; cheap to clone.
 #[derive(Clone)]
@@ -175,7 +175,7 @@ impl MediaStore {
     /// Writes, reads and deletes small objects of the types that we keep, so that a missing bucket, missing rights
     /// or a policy on types shows before money is taken.
     pub async fn probe(&self) -> Result<(), MediaError> {
-        writer::probe(self).await
+        probe::probe(self).await
     }
 
     /// Removes what uploads left in a local folder when their process was killed, if older than `before`; returns

@@ -1,1 +1,15 @@
-//! What operators do: audit, status, check, resolve.
+//! What operators do. Every function gives a report that prints as JSON; the binaries print it for people.
+
+mod accounts;
+mod audit;
+mod check;
+mod job;
+mod smoke;
+mod status;
+
+pub use accounts::{AccountAdded, Moved, TokenAdded, add_account, add_token, adjust, parse_role, refund, top_up};
+pub use audit::{AuditReport, MediaAudit, audit};
+pub use check::{Check, check};
+pub use job::{AttemptReport, DeliveryReport, JobReport, JobRow, LiveRecord, OutputReport, find_job, job_report, job_row};
+pub use smoke::{SmokeLine, SmokeOptions, Step as SmokeStep, smoke};
+pub use status::{StatusReport, list_jobs, status, stuck_limits, ListState};

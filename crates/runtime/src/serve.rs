@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use domain::Clock;
-use lifecycle::{Worker, WorkerOptions};
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -79,7 +78,7 @@ pub async fn serve_services(
     let tasks = TaskTracker::new();
     let address = listener.local_addr()?;
     start_lines(config, &services, address).await?;
-    let worker = front.worker.then(|| worker(&services, address));
+    let worker = front.worker.then(|| services.worker(&format!("{}:{}", std::process::id(), address.port())));
     let app = web::App {
         lifecycle: services.lifecycle.clone(),
         media: services.media.clone(),
@@ -119,11 +118,6 @@ async fn guarded(
         tracing::error!(part, ?ended, "part.ended: stopping the process");
         shutdown.cancel();
     }
-}
-
-fn worker(services: &Services, address: std::net::SocketAddr) -> Worker {
-    let name = format!("{}:{}", std::process::id(), address.port());
-    Worker::new(services.lifecycle.clone(), WorkerOptions { name, ..WorkerOptions::default() })
 }
 
 /// Measures the database's clock anew from time to time, so that the leases of all processes agree.

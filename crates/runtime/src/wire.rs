@@ -5,15 +5,16 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use delivery::Webhooks;
-use domain::Clock;
+use domain::{Clock, Timestamp};
 use kie_catalogue::Catalogue;
 use kie_client::{Client, RetryPolicy};
 use ledger::Ids;
 use lifecycle::{
-    KieProvider, Lifecycle, MediaVault, Offers, Policy, Ports, PriceList, Pricing, SecretKeys, Vault,
+    KieProvider, Lifecycle, MediaVault, Offers, Policy, Ports, PriceList, Pricing, Provider, SecretKeys, Vault, Worker, WorkerOptions,
 };
 use media::{FetchLimits, Fetcher, LinkMode, LinkSigner, MediaStore, ThumbnailLimits, Thumbnailer};
-use outbound::Guard;
+use operations::Check;
+use outbound::{AllowList, ClientOptions, Guard};
 use secrecy::ExposeSecret;
 use store::{OpenShop, Store};
 use store_postgres::{PostgresOptions, PostgresStore};
@@ -39,6 +40,61 @@ pub struct Services {
     pub links: LinkSigner,
     /// The real clock.
     pub clock: Arc<OffsetClock>,
+}
+
+impl Services {
+    /// A worker over these services; `name` is what it is known by while it is alive.
+    pub fn worker(&self, name: &str) -> Worker {
+        let options = WorkerOptions { name: name.to_owned(), ..WorkerOptions::default() };
+        Worker::new(self.lifecycle.clone(), options)
+    }
+
+    /// Closes the database.
+    pub async fn close(&self) {
+        self.lifecycle.store().close().await;
+    }
+}
+
+/// The real clock and chance, for tools that need nothing else.
+pub fn ids() -> Ids {
+    Ids { clock: Arc::new(OffsetClock::default()), chance: Arc::new(OsChance) }
+}
+
+/// The present moment.
+pub fn now() -> Timestamp {
+    OffsetClock::default().now()
+}
+
+/// The provider alone, for looking at records.
+///
+/// # Errors
+/// When the key is missing.
+pub fn open_provider(config: &KieConfig) -> anyhow::Result<Arc<dyn Provider>> {
+    Ok(Arc::new(KieProvider::new(kie_client(config)?)))
+}
+
+/// Looks at what lies outside: KIE's account, and our own public address without following redirects.
+pub async fn check_outside(config: &Config) -> Vec<Check> {
+    let credit = match kie_client(&config.kie) {
+        Ok(client) => client.credit().await.map(|_credits| "the key is good").map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    vec![Check::new("KIE key", credit), Check::new("PUBLIC_URL", public_address(config).await)]
+}
+
+async fn public_address(config: &Config) -> Result<String, String> {
+    let base = config.http.public_url.as_str().trim_end_matches('/');
+    let url = Url::parse(&format!("{base}/healthz")).map_err(|error| error.to_string())?;
+    let allow: AllowList = format!("{}:{}", url.host_str().unwrap_or(""), url.port_or_known_default().unwrap_or(80))
+        .parse()
+        .map_err(|error: outbound::ParseAllowListError| error.to_string())?;
+    let client = Guard::new(allow).client(&ClientOptions::default()).map_err(|error| error.to_string())?;
+    let request = client.request(outbound::Method::GET, &url).map_err(|error| error.to_string())?;
+    let answer = client.send(request).await.map_err(|error| error.to_string())?;
+    if answer.status().is_success() {
+        return Ok(format!("{base} answers"));
+    }
+    Err(format!("{base}/healthz answers {}: callbacks and media links would not arrive", answer.status()))
 }
 
 /// Opens the database and brings its schema up to date.

@@ -98,7 +98,9 @@ impl AccountStore for PostgresStore {
              where t.hash = $1 and a.closed_at is null",
             &hash[..],
         );
-        let Some(found) = found.fetch_optional(&self.pool).await.map_err(store_error)? else { return Ok(None) };
+        let Some(found) = found.fetch_optional(&self.pool).await.map_err(store_error)? else {
+            return Ok(None);
+        };
         Ok(Some(TokenOwner {
             token: TokenId::from_uuid(found.id),
             account: AccountId::from_uuid(found.account_id),
@@ -108,7 +110,8 @@ impl AccountStore for PostgresStore {
     }
 
     async fn has_real_accounts(&self) -> Result<bool, StoreError> {
-        let real = sqlx::query_scalar!(r#"select exists (select from kie.account where not demo) as "real!""#);
+        let real =
+            sqlx::query_scalar!(r#"select exists (select from kie.account where not demo) as "real!""#);
         real.fetch_one(&self.pool).await.map_err(store_error)
     }
 }

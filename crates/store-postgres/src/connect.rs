@@ -89,7 +89,7 @@ impl PostgresStore {
         let (host, port) = (target.get_host(), target.get_port());
         let place = format!("postgres {host}:{port}/{database}, pool of {}", options.max_connections);
         let signals = Signals::start(target.clone());
-        Self { pool: pool(target, options), signals: Arc::new(signals), place: place.into() }
+        Self { pool: pool(target, &options), signals: Arc::new(signals), place: place.into() }
     }
 
     /// Engine, address and pool, without credentials.
@@ -103,7 +103,9 @@ fn parse(url: &str, options: &PostgresOptions) -> Result<PgConnectOptions, Store
     let target = PgConnectOptions::from_str(url).map_err(|error| {
         // The error may quote the address with its password.
         drop(error);
-        StoreError::Schema("the database address is not a PostgreSQL URL: postgres://user:password@host:port/name".into())
+        StoreError::Schema(
+            "the database address is not a PostgreSQL URL: postgres://user:password@host:port/name".into(),
+        )
     })?;
     Ok(target.application_name(&options.application_name).extra_float_digits(None))
 }
@@ -118,7 +120,7 @@ async fn open(target: &PgConnectOptions, limit: Duration) -> Result<PgConnection
     })
 }
 
-fn pool(target: PgConnectOptions, options: PostgresOptions) -> PgPool {
+fn pool(target: PgConnectOptions, options: &PostgresOptions) -> PgPool {
     let limits = [
         ("statement_timeout", options.statement_timeout),
         ("lock_timeout", options.lock_timeout),
@@ -133,16 +135,18 @@ fn pool(target: PgConnectOptions, options: PostgresOptions) -> PgPool {
             let limits = limits.clone();
             Box::pin(async move {
                 let [statement, lock, idle] = &limits;
-                sqlx::query("select set_config($1, $2, false), set_config($3, $4, false), set_config($5, $6, false)")
-                    .persistent(false)
-                    .bind(statement.0)
-                    .bind(&statement.1)
-                    .bind(lock.0)
-                    .bind(&lock.1)
-                    .bind(idle.0)
-                    .bind(&idle.1)
-                    .execute(connection)
-                    .await?;
+                sqlx::query(
+                    "select set_config($1, $2, false), set_config($3, $4, false), set_config($5, $6, false)",
+                )
+                .persistent(false)
+                .bind(statement.0)
+                .bind(&statement.1)
+                .bind(lock.0)
+                .bind(&lock.1)
+                .bind(idle.0)
+                .bind(&idle.1)
+                .execute(connection)
+                .await?;
                 Ok(())
             })
         })

@@ -141,7 +141,12 @@ async fn record(
 }
 
 /// A sending again has all its tries before it.
-async fn redeliver(store: &PostgresStore, job: JobId, scope: Scope, at: Timestamp) -> Result<u64, StoreError> {
+async fn redeliver(
+    store: &PostgresStore,
+    job: JobId,
+    scope: Scope,
+    at: Timestamp,
+) -> Result<u64, StoreError> {
     let again = sqlx::query!(
         "with moved as (
            update kie.job j set updated_at = $3, version = j.version + 1

@@ -59,7 +59,8 @@ pub(crate) fn store_error(error: sqlx::Error) -> StoreError {
 
 fn constraint(refused: &dyn DatabaseError) -> Option<StoreError> {
     let name = refused.constraint()?;
-    let noun = |list: &[(&str, &'static str)]| list.iter().find(|(known, _)| *known == name).map(|(_, what)| *what);
+    let noun =
+        |list: &[(&str, &'static str)]| list.iter().find(|(known, _)| *known == name).map(|(_, what)| *what);
     if SHORT.contains(&name) {
         return Some(StoreError::Short);
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::{AccountId, Attempt, Job, JobId, Scope, TimelineEntry, Timestamp};
 use store::{
-    Began, BeginAttempt, ClaimJobs, Flags, JobFilter, JobStore, NewEntry, Recorded, Step, StoreError, TaskSaved,
-    WakeJob,
+    Began, BeginAttempt, ClaimJobs, Flags, JobFilter, JobStore, NewEntry, Recorded, Step, StoreError,
+    TaskSaved, WakeJob,
 };
 use tokio::sync::watch;
 
@@ -38,11 +38,11 @@ impl JobStore for PostgresStore {
     }
 
     async fn begin_attempt(&self, begin: &BeginAttempt) -> Result<Began, StoreError> {
-        let began = retrying(|| attempt::begin(self, begin)).await?;
-        if began == Began::Committed {
+        let answer = retrying(|| attempt::begin(self, begin)).await?;
+        if answer == Began::Committed {
             self.signals.changed();
         }
-        Ok(began)
+        Ok(answer)
     }
 
     async fn record(&self, step: &Step) -> Result<Recorded, StoreError> {

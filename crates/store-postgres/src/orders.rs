@@ -45,7 +45,11 @@ impl OrderStore for PostgresStore {
         Err(StoreError::Unavailable("orders with this key keep racing".into()))
     }
 
-    async fn find_order(&self, account: AccountId, key: &str) -> Result<Option<([u8; 32], Vec<Job>)>, StoreError> {
+    async fn find_order(
+        &self,
+        account: AccountId,
+        key: &str,
+    ) -> Result<Option<([u8; 32], Vec<Job>)>, StoreError> {
         let rows = jobs!(
             "select ",
             " from kie.job j where j.account_id = $1 and j.idem_key = $2 order by j.idem_index",
@@ -98,7 +102,9 @@ struct Columns {
 impl Columns {
     fn of(order: &NewOrder) -> Result<Self, StoreError> {
         let jobs = &order.jobs;
-        let json = |value: Result<Value, serde_json::Error>| value.map_err(|error| StoreError::Internal(error.into()));
+        let json = |value: Result<Value, serde_json::Error>| {
+            value.map_err(|error| StoreError::Internal(error.into()))
+        };
         let transfers: Vec<NewTransfer> = jobs.iter().filter_map(|job| job.hold.clone()).collect();
         let mut lines = Lines::default();
         for job in jobs {
@@ -115,7 +121,10 @@ impl Columns {
             prices: jobs.iter().map(|job| job.price.minor()).collect(),
             bases: jobs.iter().map(|job| json(serde_json::to_value(&job.basis))).collect::<Result<_, _>>()?,
             outputs: jobs.iter().map(|job| column(job.outputs_ordered)).collect::<Result<_, _>>()?,
-            recipients: jobs.iter().map(|job| json(serde_json::to_value(&job.recipients))).collect::<Result<_, _>>()?,
+            recipients: jobs
+                .iter()
+                .map(|job| json(serde_json::to_value(&job.recipients)))
+                .collect::<Result<_, _>>()?,
             deadlines: jobs.iter().map(|job| moment(job.deadline_at)).collect(),
             held: jobs.iter().map(held).collect(),
             opening: column(jobs.iter().filter(|job| job.state != JobState::Draft).count())?,

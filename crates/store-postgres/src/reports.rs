@@ -62,7 +62,8 @@ async fn states(store: &PostgresStore, since: Moment) -> Result<Vec<(JobState, u
         since,
     );
     let rows = rows.fetch_all(&store.pool).await.map_err(store_error)?;
-    let counted = rows.iter().map(|row| Ok((word("job", "state", &row.state)?, number("job", "count", row.jobs)?)));
+    let counted =
+        rows.iter().map(|row| Ok((word("job", "state", &row.state)?, number("job", "count", row.jobs)?)));
     let mut counts: Vec<(JobState, u64)> = counted.collect::<Result<_, StoreError>>()?;
     counts.sort_unstable_by_key(|(state, _)| *state);
     Ok(counts)
@@ -79,9 +80,9 @@ async fn deliveries(store: &PostgresStore, since: Moment) -> Result<Vec<(Deliver
         since,
     );
     let rows = rows.fetch_all(&store.pool).await.map_err(store_error)?;
-    let counted = rows
-        .iter()
-        .map(|row| Ok((word("delivery", "state", &row.state)?, number("delivery", "count", row.deliveries)?)));
+    let counted = rows.iter().map(|row| {
+        Ok((word("delivery", "state", &row.state)?, number("delivery", "count", row.deliveries)?))
+    });
     let mut counts: Vec<(DeliveryState, u64)> = counted.collect::<Result<_, StoreError>>()?;
     counts.sort_unstable_by_key(|(state, _)| *state);
     Ok(counts)

@@ -85,7 +85,11 @@ pub(crate) async fn check(connection: &mut PgConnection) -> Result<(), StoreErro
     }
     for (version, checksum) in &found.applied {
         let Some(known) = MIGRATIONS.iter().find(|known| known.version == *version) else {
-            return Err(if *version > latest() { newer(*version) } else { drifted(&format!("migration {version} is unknown")) });
+            return Err(if *version > latest() {
+                newer(*version)
+            } else {
+                drifted(&format!("migration {version} is unknown"))
+            });
         };
         if known.checksum.as_ref() != checksum.as_slice() {
             return Err(drifted(&format!("migration {version} was another text when it ran")));

@@ -64,7 +64,8 @@ impl SlotStore for PostgresStore {
     }
 
     async fn breaker(&self) -> Result<Option<Breaker>, StoreError> {
-        let row = sqlx::query!("select open_since, next_trial_at, reason from kie.breaker where provider = 'kie'");
+        let row =
+            sqlx::query!("select open_since, next_trial_at, reason from kie.breaker where provider = 'kie'");
         let row = row.fetch_optional(&self.pool).await.map_err(store_error)?;
         Ok(row.map(|row| Breaker {
             open_since: row.open_since.to_jiff(),

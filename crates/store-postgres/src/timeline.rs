@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-
 use store::{NewEntry, StoreError};
 use uuid::Uuid;
 

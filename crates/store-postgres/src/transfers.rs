@@ -2,9 +2,7 @@
 
 use async_trait::async_trait;
 use domain::{Scope, Timestamp, Transfer, TransferId, TransferKind};
-use store::{
-    Credited, NewTransfer, StoreError, TransferFilter, TransferStore, account_delta,
-};
+use store::{Credited, NewTransfer, StoreError, TransferFilter, TransferStore, account_delta};
 use uuid::Uuid;
 
 use crate::PostgresStore;
@@ -48,41 +46,30 @@ impl TransferStore for PostgresStore {
         let Some(first) = transfers.first() else { return Ok(Credited::Applied(Vec::new())) };
         // A racing call with the same key may be rolled back between the insert and the read: then once more.
         for _round in 0..3 {
-            match retrying(|| write(self, transfers, at)).await {
-                Ok(true) => {
-                    if first.job.is_some() {
-                        self.signals.changed();
-                    }
-                    return Ok(Credited::Applied(transfers.iter().map(|new| written(new, at)).collect()));
+            let written_now = match retrying(|| write(self, transfers, at)).await {
+                // A racing refund with the same key may have taken what was left.
+                Err(StoreError::Short) => {
+                    return Ok(replay(self, transfers).await?.unwrap_or(Credited::Short));
                 }
-                Ok(false) => {
-                    if let Some(replay) = replay(self, transfers).await? {
-                        return Ok(replay);
-                    }
-                    let account = first.account.as_uuid();
-                    let known = sqlx::query_scalar!(r#"select true as "known!" from kie.account where id = $1"#, account);
-                    if known.fetch_optional(&self.pool).await.map_err(store_error)?.is_none() {
-                        return Err(StoreError::NotFound { what: "account" });
-                    }
-                    if let Some(job) = first.job
-                        && sqlx::query_scalar!(r#"select true as "known!" from kie.job where id = $1 and account_id = $2"#, job.as_uuid(), account)
-                            .fetch_optional(&self.pool)
-                            .await
-                            .map_err(store_error)?
-                            .is_none()
-                    {
-                        return Err(StoreError::NotFound { what: "job" });
-                    }
+                other => other?,
+            };
+            if written_now {
+                if first.job.is_some() {
+                    self.signals.changed();
                 }
-                Err(StoreError::Short) => return Ok(Credited::Short),
-                Err(error) => return Err(error),
+                return Ok(Credited::Applied(transfers.iter().map(|new| written(new, at)).collect()));
             }
+            if let Some(replay) = replay(self, transfers).await? {
+                return Ok(replay);
+            }
+            must_exist(self, first).await?;
         }
         Err(StoreError::Unavailable("movements with this key keep racing".into()))
     }
 
     async fn list_transfers(&self, filter: &TransferFilter) -> Result<Vec<Transfer>, StoreError> {
-        let (account, job) = (filter.account.map(domain::AccountId::as_uuid), filter.job.map(domain::JobId::as_uuid));
+        let (account, job) =
+            (filter.account.map(domain::AccountId::as_uuid), filter.job.map(domain::JobId::as_uuid));
         let before = filter.before.map(TransferId::as_uuid);
         let rows = match (account, job) {
             // Each has its own index; a condition that may be absent would hide it from a cached plan.
@@ -143,7 +130,8 @@ impl TransferStore for PostgresStore {
 async fn write(store: &PostgresStore, transfers: &[NewTransfer], at: Timestamp) -> Result<bool, StoreError> {
     let Some(first) = transfers.first() else { return Ok(false) };
     let delta = account_delta(transfers).map_err(|error| StoreError::Internal(error.into()))?;
-    let refunded: i64 = transfers.iter().filter(|new| new.kind == TransferKind::Refund).map(|new| new.amount.minor()).sum();
+    let refunded: i64 =
+        transfers.iter().filter(|new| new.kind == TransferKind::Refund).map(|new| new.amount.minor()).sum();
     let refunded_job = first.job.filter(|_job| refunded > 0).map(domain::JobId::as_uuid);
     let movements = Movements::of(transfers);
     let mut transaction = store.pool.begin().await.map_err(store_error)?;
@@ -199,6 +187,22 @@ async fn write(store: &PostgresStore, transfers: &[NewTransfer], at: Timestamp) 
         transaction.rollback().await.map_err(store_error)?;
     }
     Ok(first_written)
+}
+
+/// The account of a movement, and the job of a refund, must be there.
+async fn must_exist(store: &PostgresStore, new: &NewTransfer) -> Result<(), StoreError> {
+    let found = sqlx::query!(
+        r#"select exists (select from kie.account where id = $1) as "account!",
+             $2::uuid is null or exists (select from kie.job where id = $2 and account_id = $1) as "job!""#,
+        new.account.as_uuid(),
+        new.job.map(domain::JobId::as_uuid),
+    );
+    let found = found.fetch_one(&store.pool).await.map_err(store_error)?;
+    match (found.account, found.job) {
+        (false, _) => Err(StoreError::NotFound { what: "account" }),
+        (true, false) => Err(StoreError::NotFound { what: "job" }),
+        (true, true) => Ok(()),
+    }
 }
 
 /// The movements that were written before under the first one's key, if any.

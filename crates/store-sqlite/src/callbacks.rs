@@ -100,8 +100,7 @@ impl CallbackStore for SqliteStore {
 }
 
 async fn add_in(db: &mut SqliteConnection, callback: &OwnedCallback) -> Result<bool, StoreError> {
-    let (job, body_hash, at) =
-        (callback.job.as_uuid(), callback.body_hash.as_slice(), micros(callback.at));
+    let (job, body_hash, at) = (callback.job.as_uuid(), callback.body_hash.as_slice(), micros(callback.at));
     let added = sqlx::query!(
         "insert into callback (job_id, body_hash, attempt, body, task_id, at) values (?1, ?2, ?3, ?4, ?5, ?6)
          on conflict (job_id, body_hash) do nothing",

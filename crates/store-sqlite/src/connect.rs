@@ -11,7 +11,7 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions, Sqlite, Transaction};
 use store::StoreError;
 
-use crate::error::{is_busy, store_error};
+use crate::error::is_lock;
 use crate::schema;
 use crate::writer::{Meaning, Work, Writer};
 
@@ -28,7 +28,7 @@ const LOG_BYTES_MAX: &str = "67108864";
 pub struct SqliteOptions {
     /// Connections for reading, opened when they are needed.
     pub readers: u32,
-    /// Page cache of one connection, KiB.
+    /// Page cache of one connection, in units of 1024 bytes.
     pub cache_kib: u32,
 }
 
@@ -56,13 +56,18 @@ impl SqliteStore {
     /// Opens the file of `url` (`sqlite://path`), creating folder and file, and brings its schema up to date.
     ///
     /// Must be called within a Tokio runtime. [`StoreError::Schema`] if the file holds something else than our schema,
-    /// a changed one or a newer one; [`StoreError::Unavailable`] if it cannot be opened or stays locked for 30 s.
+    /// a changed one or a newer one, and then it is left as it was; [`StoreError::Unavailable`] if it cannot be opened
+    /// or stays locked for 30 s.
     pub async fn connect(url: &str, options: SqliteOptions) -> Result<Self, StoreError> {
         let file = file_options(url, &options)?.create_if_missing(true);
         create_folder(file.get_filename()).await?;
-        let mut connection = open_patiently(&file).await?;
-        schema::migrate(&mut connection, file.get_filename()).await?;
-        Ok(Self::new(file, &options, Some(connection)))
+        patiently(|| async {
+            schema::inspect(&file).await?;
+            let mut connection = logged(&file).connect().await.meaning()?;
+            schema::migrate(&mut connection, file.get_filename()).await?;
+            Ok(Self::new(&file, &options, connection))
+        })
+        .await
     }
 
     /// Opens a file that must be there with the schema of this program; changes nothing of either.
@@ -78,16 +83,16 @@ impl SqliteStore {
                 path.display()
             )));
         }
-        let mut connection = open_patiently(&file).await?;
-        schema::check(&mut connection, path).await?;
-        Ok(Self::new(file, &options, Some(connection)))
+        patiently(|| async {
+            schema::inspect(&file).await?.require_current(path)?;
+            let mut connection = logged(&file).connect().await.meaning()?;
+            schema::refuse_drift(&mut connection, path).await?;
+            Ok(Self::new(&file, &options, connection))
+        })
+        .await
     }
 
-    fn new(
-        file: SqliteConnectOptions,
-        options: &SqliteOptions,
-        connection: Option<SqliteConnection>,
-    ) -> Self {
+    fn new(file: &SqliteConnectOptions, options: &SqliteOptions, connection: SqliteConnection) -> Self {
         let description =
             format!("sqlite {} (1 writer, {} readers)", file.get_filename().display(), options.readers);
         // No life times and no idle time: then the pool runs no task of its own.
@@ -99,6 +104,7 @@ impl SqliteStore {
             .test_before_acquire(false)
             .acquire_timeout(BUSY_TIMEOUT)
             .connect_lazy_with(file.clone().read_only(true).create_if_missing(false));
+        let file = logged(file).create_if_missing(false);
         Self { readers, writer: Writer::new(file, connection), description }
     }
 
@@ -132,19 +138,28 @@ impl SqliteStore {
     }
 }
 
+/// What every connection has in common. How the file keeps its log is left alone: it may not be ours.
 fn file_options(url: &str, options: &SqliteOptions) -> Result<SqliteConnectOptions, StoreError> {
-    let unreadable = |error: sqlx::Error| {
-        StoreError::Schema(format!("`{url}` is not the address of a database file: expected sqlite://path ({error})"))
+    let unreadable = || {
+        StoreError::Schema(format!("`{url}` is not the address of a database file: expected sqlite://path"))
     };
+    if !url.starts_with("sqlite:") || url.contains(":memory:") {
+        return Err(unreadable());
+    }
     Ok(SqliteConnectOptions::from_str(url)
-        .map_err(unreadable)?
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
+        .map_err(|_unreadable| unreadable())?
         .foreign_keys(true)
         .busy_timeout(BUSY_TIMEOUT)
         .pragma("cache_size", format!("-{}", options.cache_kib.max(64)))
-        .pragma("journal_size_limit", LOG_BYTES_MAX)
         .disable_statement_logging())
+}
+
+/// A connection that writes: to the log, and to the disk before a commit is answered.
+fn logged(file: &SqliteConnectOptions) -> SqliteConnectOptions {
+    file.clone()
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .pragma("journal_size_limit", LOG_BYTES_MAX)
 }
 
 async fn create_folder(file: &Path) -> Result<(), StoreError> {
@@ -152,17 +167,19 @@ async fn create_folder(file: &Path) -> Result<(), StoreError> {
     tokio::fs::create_dir_all(folder).await.map_err(|error| StoreError::Unavailable(Box::new(error)))
 }
 
-/// Opens a connection. Switching a new file to its log is refused at once, whatever the busy time-out, while another
-/// process does the same.
-async fn open_patiently(file: &SqliteConnectOptions) -> Result<SqliteConnection, StoreError> {
+/// Tries again while other processes open or migrate the same file. SQLite refuses some of this at once, whatever the
+/// busy time-out.
+async fn patiently<T, F>(open: impl Fn() -> F) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
     let started = Instant::now();
     loop {
-        match file.connect().await {
-            Ok(connection) => return Ok(connection),
-            Err(error) if is_busy(&error) && started.elapsed() < OPEN_WAIT => {
+        match open().await {
+            Err(error) if is_lock(&error) && started.elapsed() < OPEN_WAIT => {
                 tokio::time::sleep(OPEN_PAUSE).await;
             }
-            Err(error) => return Err(schema::not_a_database(&error, file.get_filename()).unwrap_or_else(|| store_error(error))),
+            opened => return opened,
         }
     }
 }

@@ -52,7 +52,8 @@ impl DeliveryStore for SqliteStore {
         if find_due(&mut *self.readers().acquire().await.meaning()?, now, limit.min(1)).await?.is_empty() {
             return Ok(Vec::new());
         }
-        self.write(never, move |db| Box::pin(async move { claim_in(db, now, lease_until, limit).await })).await
+        self.write(never, move |db| Box::pin(async move { claim_in(db, now, lease_until, limit).await }))
+            .await
     }
 
     async fn record_delivery(
@@ -132,10 +133,8 @@ async fn claim_in(
     .execute(&mut *db)
     .await
     .meaning()?;
-    let rows = delivery_rows!(
-        "where id in (select unhex(value) from json_each(?1)) order by wake_at, rowid",
-        ids,
-    );
+    let rows =
+        delivery_rows!("where id in (select unhex(value) from json_each(?1)) order by wake_at, rowid", ids,);
     read_all(rows.fetch_all(db).await.meaning()?)
 }
 
@@ -150,7 +149,13 @@ struct Ended {
 
 impl Ended {
     fn of(result: &DeliveryResult, at: Timestamp) -> Self {
-        let open = Self { state: DeliveryState::Pending, counts: true, wake_at: None, delivered_at: None, error: None };
+        let open = Self {
+            state: DeliveryState::Pending,
+            counts: true,
+            wake_at: None,
+            delivered_at: None,
+            error: None,
+        };
         match result {
             DeliveryResult::Delivered => {
                 Self { state: DeliveryState::Done, delivered_at: Some(micros(at)), ..open }

@@ -45,7 +45,21 @@ pub(crate) fn store_error(error: sqlx::Error) -> StoreError {
 
 /// Whether the error says that another connection holds the lock right now.
 pub(crate) fn is_busy(error: &sqlx::Error) -> bool {
-    matches!(error, sqlx::Error::Database(refused) if has_code(refused.as_ref(), &BUSY_CODES))
+    matches!(error, sqlx::Error::Database(refused) if code_in(refused.as_ref(), &BUSY_CODES))
+}
+
+/// The same of an error that has been given its meaning.
+pub(crate) fn is_lock(error: &StoreError) -> bool {
+    BUSY_CODES.iter().any(|code| has_code(error, *code))
+}
+
+/// Whether the error comes from SQLite with this primary result code.
+pub(crate) fn has_code(error: &StoreError, primary: i32) -> bool {
+    let (StoreError::Unavailable(source) | StoreError::Internal(source)) = error else { return false };
+    match source.downcast_ref::<sqlx::Error>() {
+        Some(sqlx::Error::Database(refused)) => code_in(refused.as_ref(), &[primary]),
+        _ => false,
+    }
 }
 
 /// An outage in our own words.
@@ -71,19 +85,16 @@ fn database_meaning(refused: &dyn DatabaseError) -> Meaning {
         }
         ErrorKind::UniqueViolation => Meaning::Taken(unique_value(message)),
         ErrorKind::ForeignKeyViolation => Meaning::NotFound,
-        _ if has_code(refused, &PASSING_CODES) => Meaning::Passing,
+        _ if code_in(refused, &PASSING_CODES) => Meaning::Passing,
         _ => Meaning::Defect,
     }
 }
 
 fn unique_value(message: &str) -> &'static str {
-    UNIQUE_VALUES
-        .iter()
-        .find(|(columns, _)| message.contains(columns))
-        .map_or("value", |(_, value)| *value)
+    UNIQUE_VALUES.iter().find(|(columns, _)| message.contains(columns)).map_or("value", |(_, value)| *value)
 }
 
-fn has_code(refused: &dyn DatabaseError, primary: &[i32]) -> bool {
+fn code_in(refused: &dyn DatabaseError, primary: &[i32]) -> bool {
     let extended = refused.code().and_then(|code| code.parse::<i32>().ok());
     // The low byte of an extended result code is the primary one.
     extended.is_some_and(|code| primary.contains(&(code & 0xff)))

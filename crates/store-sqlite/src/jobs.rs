@@ -112,8 +112,11 @@ impl JobStore for SqliteStore {
         flags: Flags,
         at: Timestamp,
     ) -> Result<bool, StoreError> {
-        self.write(|found| *found, move |db| Box::pin(async move { flag_in(db, job, account, flags, at).await }))
-            .await
+        self.write(
+            |found| *found,
+            move |db| Box::pin(async move { flag_in(db, job, account, flags, at).await }),
+        )
+        .await
     }
 
     async fn find_job(&self, job: JobId, scope: Scope) -> Result<Option<Job>, StoreError> {
@@ -134,7 +137,8 @@ impl JobStore for SqliteStore {
         .meaning()?;
         let Some(attempt) = attempt else { return Ok(None) };
         let number = Cell { table: "attempt", id: &attempt.job_id }.number("number", attempt.number)?;
-        let row = job_rows!("where id = ?1", attempt.job_id).fetch_optional(&mut *snapshot).await.meaning()?;
+        let row =
+            job_rows!("where id = ?1", attempt.job_id).fetch_optional(&mut *snapshot).await.meaning()?;
         Ok(read_one(row)?.map(|job| (job, number)))
     }
 

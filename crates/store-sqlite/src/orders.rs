@@ -90,7 +90,7 @@ async fn find_refusal(db: &mut SqliteConnection, order: &NewOrder) -> Result<Opt
     let (account, day) = (order.account.as_uuid(), day_of(order.at));
     let row = sqlx::query!(
         r#"select a.available as "available!: i64",
-             (select count(*) from job j where j.account_id = a.id
+             (select count(*) from job j indexed by job_open where j.account_id = a.id
                 and j.state in ('pending', 'submitting', 'unclear', 'running', 'storing')) as "open!: i64",
              coalesce((select used from free_use f where f.account_id = a.id and f.day = ?2), 0) as "used!: i64"
            from account a where a.id = ?1 and a.closed_at is null"#,
@@ -157,10 +157,10 @@ async fn insert_job(
     let (id, account, batch) =
         (job.id.as_uuid(), job.account.as_uuid(), job.batch.map(domain::BatchId::as_uuid));
     let (fingerprint, kind, state) = (order.fingerprint.as_slice(), job.kind.as_str(), job.state.as_str());
-    let (input, recipients, basis) =
-        (to_json(&job.input)?, to_json(&job.recipients)?, to_json(&job.basis)?);
+    let (input, recipients, basis) = (to_json(&job.input)?, to_json(&job.recipients)?, to_json(&job.basis)?);
     let (price, held) = (job.price.minor(), job.held.minor());
-    let (at, wake_at, deadline_at) = (micros(job.created_at), micros_opt(job.wake_at), micros_opt(job.deadline_at));
+    let (at, wake_at, deadline_at) =
+        (micros(job.created_at), micros_opt(job.wake_at), micros_opt(job.deadline_at));
     sqlx::query!(
         "insert into job (id, account_id, idem_key, idem_index, fingerprint, batch_id, request_id, model, kind, input,
            prompt, recipients, state, price, basis, held, outputs_ordered, created_at, entered_at, updated_at, wake_at,

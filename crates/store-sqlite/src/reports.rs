@@ -84,13 +84,20 @@ async fn count_states(db: &mut SqliteConnection, since: i64) -> Result<Vec<(JobS
     Ok(states)
 }
 
+/// Those that were made changed their job then, which finds them without an index of their own.
 async fn count_deliveries(
     db: &mut SqliteConnection,
     since: i64,
 ) -> Result<Vec<(DeliveryState, u64)>, StoreError> {
     let rows = sqlx::query!(
-        r#"select state as "state!: String", count(*) as "count!: i64" from delivery
-           where state <> 'done' or delivered_at >= ?1 group by state"#,
+        r#"select state as "state!: String", count(*) as "count!: i64" from (
+             select state from delivery where wake_at is not null
+             union all
+             select state from delivery where state = 'dead'
+             union all
+             select d.state from job j indexed by job_updated cross join delivery d on d.job_id = j.id
+             where j.updated_at >= ?1 and d.state = 'done' and d.delivered_at >= ?1
+           ) group by state"#,
         since,
     )
     .fetch_all(db)
@@ -148,7 +155,7 @@ async fn count_outputs(db: &mut SqliteConnection, since: i64) -> Result<Vec<Kind
         r#"select a.kind as "kind!: String", count(*) as "expected!: i64",
              sum(a.state = 'stored') as "stored!: i64",
              coalesce(sum(case when a.state = 'stored' then a.bytes end), 0) as "bytes!: i64"
-           from job j join asset a on a.job_id = j.id
+           from job j indexed by job_updated cross join asset a on a.job_id = j.id
            where j.updated_at >= ?1 and a.created_at >= ?1 and a.role = 'output'
            group by a.kind order by a.kind"#,
         since,

@@ -2,79 +2,77 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use sqlx::migrate::{Migrate, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection};
 use store::StoreError;
 
-use crate::error::is_busy;
+use crate::error::has_code;
 use crate::writer::Meaning;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/sqlite");
 const MIGRATIONS_TABLE: &str = "_sqlx_migrations";
-/// How long another process may take to migrate the same file.
-const MIGRATION_WAIT: Duration = Duration::from_secs(60);
-const LOCK_PAUSE: Duration = Duration::from_millis(20);
-/// SQLite's code for a file that is something else.
-const NOT_A_DATABASE: &str = "26";
+/// SQLite's result code for a file that is something else.
+const NOT_A_DATABASE: i32 = 26;
+
+/// How the schema of a file stands to ours, if it is ours at all.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Nothing is in the file.
+    Empty,
+    /// Migrations of ours have not run yet.
+    Behind,
+    /// All have.
+    Current,
+}
+
+impl Standing {
+    /// Refuses to go on unless all migrations ran.
+    pub(crate) fn require_current(self, file: &Path) -> Result<(), StoreError> {
+        if self == Self::Current {
+            return Ok(());
+        }
+        Err(StoreError::Schema(format!(
+            "the schema of {} is not up to date: start kie-web or kie-bot of this version once to bring it there",
+            file.display()
+        )))
+    }
+}
+
+/// Looks at a file without changing anything of it, and refuses what is not ours.
+pub(crate) async fn inspect(file: &SqliteConnectOptions) -> Result<Standing, StoreError> {
+    let path = file.get_filename();
+    let inspected = async {
+        let mut connection = file.connect().await.meaning()?;
+        let standing = standing(&mut connection, path).await;
+        connection.close().await.meaning()?;
+        standing
+    };
+    inspected.await.map_err(|error| {
+        if !has_code(&error, NOT_A_DATABASE) {
+            return error;
+        }
+        StoreError::Schema(format!(
+            "{} is not a SQLite database: point DATABASE_URL at another file, or move this one away",
+            path.display()
+        ))
+    })
+}
 
 /// Brings the schema up to date under the write lock, so that of two processes one does it and the other finds it done.
 pub(crate) async fn migrate(connection: &mut SqliteConnection, file: &Path) -> Result<(), StoreError> {
-    lock(connection).await?;
+    sqlx::query("begin immediate").execute(&mut *connection).await.meaning()?;
     let migrated = migrate_locked(connection, file).await;
     let end = if migrated.is_ok() { "commit" } else { "rollback" };
     sqlx::query(end).execute(connection).await.meaning()?;
     migrated
 }
 
-/// Refuses a schema that is not exactly the one that [`migrate`] leaves.
-pub(crate) async fn check(connection: &mut SqliteConnection, file: &Path) -> Result<(), StoreError> {
-    match standing(connection, file).await? {
-        Standing::Current => refuse_drift(connection, file).await,
-        Standing::Empty | Standing::Behind => Err(StoreError::Schema(format!(
-            "the schema of {} is not up to date: start kie-web or kie-bot of this version once to bring it there",
-            file.display()
-        ))),
-    }
-}
-
 /// The version of the last migration that was applied.
 pub(crate) async fn version(connection: &mut SqliteConnection) -> Result<i64, StoreError> {
     let applied = connection.list_applied_migrations(MIGRATIONS_TABLE).await.map_err(migration_error)?;
     Ok(applied.last().map_or(0, |migration| migration.version))
-}
-
-/// The sentence for a file that SQLite does not recognise.
-pub(crate) fn not_a_database(error: &sqlx::Error, file: &Path) -> Option<StoreError> {
-    let code = error.as_database_error().and_then(|refused| refused.code().map(|code| code == NOT_A_DATABASE));
-    code.unwrap_or(false).then(|| {
-        StoreError::Schema(format!(
-            "{} is not a SQLite database: point DATABASE_URL at another file, or move this one away",
-            file.display()
-        ))
-    })
-}
-
-/// How the schema of a file stands to ours.
-enum Standing {
-    Empty,
-    Behind,
-    Current,
-}
-
-async fn lock(connection: &mut SqliteConnection) -> Result<(), StoreError> {
-    let started = Instant::now();
-    loop {
-        match sqlx::query("begin immediate").execute(&mut *connection).await {
-            Ok(_) => return Ok(()),
-            Err(error) if is_busy(&error) && started.elapsed() < MIGRATION_WAIT => {
-                tokio::time::sleep(LOCK_PAUSE).await;
-            }
-            Err(error) => return Err(crate::error::store_error(error)),
-        }
-    }
 }
 
 async fn migrate_locked(connection: &mut SqliteConnection, file: &Path) -> Result<(), StoreError> {
@@ -130,7 +128,7 @@ async fn standing(connection: &mut SqliteConnection, file: &Path) -> Result<Stan
 }
 
 /// Compares tables, columns and indexes with those of a fresh database in memory.
-async fn refuse_drift(connection: &mut SqliteConnection, file: &Path) -> Result<(), StoreError> {
+pub(crate) async fn refuse_drift(connection: &mut SqliteConnection, file: &Path) -> Result<(), StoreError> {
     let mut fresh = SqliteConnectOptions::new().in_memory(true).connect().await.meaning()?;
     apply(&mut fresh).await?;
     let wanted = parts(&mut fresh).await?;

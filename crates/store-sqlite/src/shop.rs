@@ -22,12 +22,11 @@ impl ShopStore for SqliteStore {
     }
 
     async fn database_time(&self) -> Result<Timestamp, StoreError> {
-        let now = sqlx::query_scalar!(
-            r#"select cast(unixepoch('subsec') * 1000000 as integer) as "now!: i64""#
-        )
-        .fetch_one(self.readers())
-        .await
-        .meaning()?;
+        let now =
+            sqlx::query_scalar!(r#"select cast(unixepoch('subsec') * 1000000 as integer) as "now!: i64""#)
+                .fetch_one(self.readers())
+                .await
+                .meaning()?;
         Cell { table: "shop", id: &"clock" }.time("now", now)
     }
 

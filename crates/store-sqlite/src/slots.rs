@@ -78,10 +78,11 @@ impl SlotStore for SqliteStore {
     }
 
     async fn breaker(&self) -> Result<Option<Breaker>, StoreError> {
-        let row = sqlx::query!("select open_since, next_trial_at, reason from breaker where provider = 'kie'")
-            .fetch_optional(self.readers())
-            .await
-            .meaning()?;
+        let row =
+            sqlx::query!("select open_since, next_trial_at, reason from breaker where provider = 'kie'")
+                .fetch_optional(self.readers())
+                .await
+                .meaning()?;
         let Some(row) = row else { return Ok(None) };
         let cell = Cell { table: "breaker", id: &"kie" };
         Ok(Some(Breaker {
@@ -116,7 +117,10 @@ impl SlotStore for SqliteStore {
         let model = model.to_owned();
         self.write(always, move |db| {
             Box::pin(async move {
-                sqlx::query!("delete from model_health where model = ?1", model).execute(db).await.meaning()?;
+                sqlx::query!("delete from model_health where model = ?1", model)
+                    .execute(db)
+                    .await
+                    .meaning()?;
                 Ok(())
             })
         })
@@ -134,11 +138,14 @@ impl SlotStore for SqliteStore {
 }
 
 async fn open_in(db: &mut SqliteConnection, reason: &str, at: i64, next: i64) -> Result<bool, StoreError> {
-    let renewed =
-        sqlx::query!("update breaker set reason = ?1, next_trial_at = ?2 where provider = 'kie'", reason, next)
-            .execute(&mut *db)
-            .await
-            .meaning()?;
+    let renewed = sqlx::query!(
+        "update breaker set reason = ?1, next_trial_at = ?2 where provider = 'kie'",
+        reason,
+        next
+    )
+    .execute(&mut *db)
+    .await
+    .meaning()?;
     if renewed.rows_affected() == 1 {
         return Ok(false);
     }

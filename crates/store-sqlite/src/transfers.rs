@@ -201,7 +201,11 @@ async fn require_account(db: &mut SqliteConnection, transfers: &[NewTransfer]) -
 }
 
 /// Raises the job's refunds, never above its captures.
-async fn add_refund(db: &mut SqliteConnection, refund: &NewTransfer, at: Timestamp) -> Result<(), StoreError> {
+async fn add_refund(
+    db: &mut SqliteConnection,
+    refund: &NewTransfer,
+    at: Timestamp,
+) -> Result<(), StoreError> {
     let missing = || StoreError::NotFound { what: "job" };
     let job = refund.job.ok_or_else(missing)?.as_uuid();
     let (account, amount, at) = (refund.account.as_uuid(), refund.amount.minor(), micros(at));

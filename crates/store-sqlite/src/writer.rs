@@ -43,13 +43,13 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// A writer on this connection, or on one it opens by itself when the first write comes.
-    pub(crate) fn new(options: SqliteConnectOptions, connection: Option<SqliteConnection>) -> Self {
+    /// A writer on this connection; `options` open another when it breaks.
+    pub(crate) fn new(options: SqliteConnectOptions, connection: SqliteConnection) -> Self {
         let (queue, writes) = mpsc::channel(QUEUE_MAX);
         let (closing, closed) = watch::channel(false);
         let changes = watch::Sender::new(0);
         let tasks = TaskTracker::new();
-        let worker = Worker { options, connection, changes: changes.clone() };
+        let worker = Worker { options, connection: Some(connection), changes: changes.clone() };
         tasks.spawn(worker.run(writes, closed));
         tasks.close();
         Self { queue, changes, tasks, closing: Arc::new(closing) }
@@ -164,6 +164,9 @@ struct Worker {
 
 impl Worker {
     async fn run(mut self, mut writes: mpsc::Receiver<Box<dyn Write>>, mut closed: watch::Receiver<bool>) {
+        if let Some(connection) = self.connection.take() {
+            self.connection = impatient(connection).await.ok();
+        }
         let mut stretch = Instant::now();
         loop {
             let first = tokio::select! {
@@ -219,9 +222,15 @@ impl Worker {
     async fn take_connection(&mut self) -> Result<SqliteConnection, sqlx::Error> {
         match self.connection.take() {
             Some(connection) => Ok(connection),
-            None => self.options.connect().await,
+            None => impatient(self.options.connect().await?).await,
         }
     }
+}
+
+/// SQLite is not to wait for the lock by itself: [`begin_immediate`] does.
+async fn impatient(mut connection: SqliteConnection) -> Result<SqliteConnection, sqlx::Error> {
+    sqlx::query("pragma busy_timeout = 0").execute(&mut connection).await?;
+    Ok(connection)
 }
 
 struct Group {

@@ -275,6 +275,7 @@ pub trait JobStore: Send + Sync {
     /// belongs elsewhere; nothing is written then.
     async fn record(&self, step: &Step) -> Result<Recorded, StoreError>;
     /// Saves a task id on its attempt where none is yet, whoever holds the lease: a task id is evidence.
+    /// [`StoreError::NotFound`] if there is no such attempt.
     async fn save_task(
         &self,
         job: JobId,

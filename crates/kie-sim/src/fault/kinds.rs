@@ -253,6 +253,4 @@ pub enum Route {
     Models,
     /// Downloads of results and uploads.
     Result,
-    /// Any other path of the API host.
-    Unknown,
 }

@@ -106,25 +106,23 @@ const GLYPHS: [[u8; 5]; 95] = [
 const STEP_X: u32 = 6;
 const STEP_Y: u32 = 10;
 const LINES_MAX: usize = 24;
+const SCALE_MAX: u32 = 7;
 const LETTERS_MAX: usize = 1200;
 
 /// Writes on a picture.
 pub(super) struct Writer<'a> {
     canvas: &'a mut RgbImage,
     scale: u32,
-    columns: usize,
 }
 
 impl<'a> Writer<'a> {
     pub(super) fn new(canvas: &'a mut RgbImage) -> Self {
-        let scale = (canvas.width().min(canvas.height()) / 200).max(1);
-        let columns = (canvas.width() / (scale * STEP_X)).saturating_sub(4).max(1);
-        Self { canvas, scale, columns: columns as usize }
+        Self { canvas, scale: 1 }
     }
 
-    /// Writes the text wrapped and centred, white with a shadow.
+    /// Writes the text as large as it fits, wrapped and centred, white with a shadow.
     pub(super) fn write(&mut self, text: &str) {
-        let lines = wrap(&latin(text), self.columns);
+        let lines = self.fit(&latin(text));
         let height = u32::try_from(lines.len()).unwrap_or(0) * STEP_Y * self.scale;
         let top = self.canvas.height().saturating_sub(height) / 2;
         for (row, line) in (0u32..).zip(&lines) {
@@ -134,6 +132,21 @@ impl<'a> Writer<'a> {
             self.line(line, (left + self.scale, y + self.scale), Rgb([0, 0, 0]));
             self.line(line, (left, y), Rgb([255, 255, 255]));
         }
+    }
+
+    /// Chooses the scale and gives the lines: no word broken, three quarters of the height at most.
+    fn fit(&mut self, text: &str) -> Vec<String> {
+        let longest = text.split_whitespace().map(str::len).max().unwrap_or(0);
+        for scale in (1..=SCALE_MAX).rev() {
+            self.scale = scale;
+            let columns = (self.canvas.width() / (scale * STEP_X)).saturating_sub(2).max(1) as usize;
+            let lines = wrap(text, columns);
+            let height = u32::try_from(lines.len()).unwrap_or(u32::MAX).saturating_mul(STEP_Y * scale);
+            if scale == 1 || (longest <= columns && height <= self.canvas.height() * 3 / 4) {
+                return lines;
+            }
+        }
+        Vec::new()
     }
 
     fn line(&mut self, line: &str, (left, top): (u32, u32), color: Rgb<u8>) {

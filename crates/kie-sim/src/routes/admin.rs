@@ -50,7 +50,7 @@ fn bad(status: StatusCode, text: &str) -> Response {
 }
 
 async fn health(State(world): State<Arc<World>>) -> Json<Value> {
-    Json(json!({"status": "ok", "url": world.base, "tasks": world.tasks().len()}))
+    Json(json!({"status": "ok", "url": world.base, "tasks": world.task_count()}))
 }
 
 /// One script or several.

@@ -21,6 +21,7 @@ use crate::call::Call;
 use crate::clock::{iso_utc, now_ms};
 use crate::fault::Route;
 use crate::ids::SplitMix;
+use crate::mime::{extension_of, mime_of};
 use crate::reply::Reply;
 use crate::world::World;
 
@@ -284,26 +285,4 @@ fn fresh_name(extension: Option<&str>, mime: Option<&str>) -> String {
     let extension = extension.or_else(|| mime.and_then(extension_of)).unwrap_or("bin");
     let random = SplitMix::new(rand::random()).next();
     format!("{}-{:06x}.{extension}", now_ms(), random & 0xFF_FFFF)
-}
-
-const TYPES: [(&str, &str); 10] = [
-    ("png", "image/png"),
-    ("jpg", "image/jpeg"),
-    ("jpeg", "image/jpeg"),
-    ("webp", "image/webp"),
-    ("gif", "image/gif"),
-    ("mp4", "video/mp4"),
-    ("mp3", "audio/mpeg"),
-    ("wav", "audio/wav"),
-    ("txt", "text/plain"),
-    ("json", "application/json"),
-];
-
-fn extension_of(mime: &str) -> Option<&'static str> {
-    TYPES.iter().find(|(_, kind)| *kind == mime).map(|(extension, _)| *extension)
-}
-
-fn mime_of(path: &str) -> &'static str {
-    let extension = path.rsplit_once('.').map_or("", |(_, extension)| extension);
-    TYPES.iter().find(|(known, _)| *known == extension).map_or("application/octet-stream", |(_, kind)| kind)
 }

@@ -8,6 +8,7 @@ mod discovery;
 mod limits;
 mod path;
 mod persistence;
+mod program;
 mod record_faults;
 mod results;
 mod support;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::{Bench, KEY, image, quick, result_urls};
-use kie_sim::{FieldSet, Kind, SimConfig, Stages};
+use kie_sim::{Durations, FieldSet, Kind, SimConfig, Stages};
 use std::time::Duration;
 
 #[tokio::test]
@@ -37,8 +37,11 @@ async fn the_wire_has_the_habits_of_the_service() {
     assert!(!headers.contains_key("content-length"));
     assert_eq!(headers["server"], "cloudflare");
     assert!(!headers.contains_key("set-cookie"));
-    let packed = bench.get("api/v1/chat/credit").header("accept-encoding", "gzip").send().await.unwrap();
-    assert_eq!(packed.json::<Value>().await.unwrap()["code"], 200);
+    let raw = reqwest::Client::builder().no_proxy().no_gzip().build().unwrap();
+    let ask = raw.get(bench.at("api/v1/chat/credit")).bearer_auth(KEY).header("accept-encoding", "gzip");
+    let packed = ask.send().await.unwrap();
+    assert_eq!(packed.headers()["content-encoding"], "gzip");
+    assert_eq!(&packed.bytes().await.unwrap()[..2], [0x1F, 0x8B]);
     let missing = bench.get("api/v1/jobs/create").send().await.unwrap();
     assert_eq!(missing.status(), 404);
     let body: Value = missing.json().await.unwrap();
@@ -192,4 +195,28 @@ async fn what_was_asked_is_logged_without_the_key() {
     assert!(!format!("{requests:?}").contains(KEY));
     let view = bench.sim.find_task(&id).unwrap();
     assert_eq!((view.kind, view.model.as_str()), (Kind::Image, "z-image"));
+}
+
+#[tokio::test]
+async fn every_listed_example_is_accepted_at_its_price() {
+    let none = Duration::ZERO;
+    let duration = Durations { image: none, video: none, audio: none, text: none };
+    let bench = Bench::with(SimConfig { credits: 1 << 50, duration, ..quick() }).await;
+    let catalogue = kie_catalogue::Catalogue::packed().unwrap();
+    for model in catalogue.models().filter(|model| model.is_listed()) {
+        let valid = model.validate(model.example().clone()).unwrap();
+        let answer = bench.order(&json!({"model": model.id(), "input": valid.value()})).await;
+        assert_eq!(answer["code"], 200, "{}: {answer}", model.id());
+        let id = answer["data"]["taskId"].as_str().unwrap();
+        bench.until("it ended", |sim| sim.find_task(id).unwrap().completed_ms.is_some()).await;
+        let view = bench.sim.find_task(id).unwrap();
+        assert_eq!(view.state, "success");
+        assert_eq!(
+            view.charged_micro,
+            valid.cost().upper().map_or(1_000_000, kie_catalogue::Credits::micro),
+            "{}",
+            model.id()
+        );
+        assert_eq!(view.result_urls.is_empty(), view.kind == Kind::Text, "{}", model.id());
+    }
 }

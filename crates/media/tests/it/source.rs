@@ -87,7 +87,6 @@ async fn file(
     let png = samples::png();
     let half = png[..png.len() / 2].to_vec();
     match what.as_str() {
-        "png" => typed("image/png", png),
         "octet" => typed("application/octet-stream", png),
         "html-as-png" => typed("image/png", b"<!DOCTYPE html><html>gone</html>".to_vec()),
         "json" => typed("image/png", b"{\"error\":\"expired\"}".to_vec()),
@@ -96,20 +95,21 @@ async fn file(
         "zip" => typed("image/png", b"PK\x03\x04\x14\0\0\0\x08\0".to_vec()),
         "mp4" => typed("text/html", samples::mp4(10_000)),
         "film" => typed("video/mp4", samples::mp4(20 << 20)),
-        "film-cut" => cut(samples::mp4(20 << 20), 12 << 20),
+        "film-cut" => cut(&samples::mp4(20 << 20), 12 << 20),
         "film-stall" => Body::from_stream(
-            pieces_of(samples::mp4(20 << 20)[..12 << 20].to_vec(), 64 << 10).chain(stream::pending()),
+            pieces_of(&samples::mp4(20 << 20)[..12 << 20], 64 << 10).chain(stream::pending()),
         )
         .into_response(),
         "wide-film" => typed("video/mp4", samples::mp4(5 << 20)),
         "gzip" => ([(header::CONTENT_ENCODING, "gzip")], png).into_response(),
         "lyrics" => typed("text/html", "слова песни".into()),
-        "chunked" => Body::from_stream(pieces(png)).into_response(),
-        "cut" => cut(png.clone(), png.len() / 2),
-        "cut-once" if before == 0 => cut(png.clone(), png.len() / 2),
-        "cut-once" => typed("image/png", png),
+        "chunked" => Body::from_stream(pieces(&png)).into_response(),
+        "cut" => cut(&png, png.len() / 2),
+        "cut-once" if before == 0 => cut(&png, png.len() / 2),
+        "png" | "cut-once" => typed("image/png", png),
         "endless" => Body::from_stream(
-            pieces(samples::mp4_head(u32::MAX - 8)).chain(stream::repeat(Ok(Bytes::from_static(&[7; 4096])))),
+            pieces(&samples::mp4_head(u32::MAX - 8))
+                .chain(stream::repeat(Ok(Bytes::from_static(&[7; 4096])))),
         )
         .into_response(),
         "announced" => (
@@ -117,7 +117,7 @@ async fn file(
             Body::from_stream(stream::pending::<Result<Bytes, Infallible>>()),
         )
             .into_response(),
-        "stall" => Body::from_stream(pieces(half).chain(stream::pending())).into_response(),
+        "stall" => Body::from_stream(pieces(&half).chain(stream::pending())).into_response(),
         other => panic!("no such file: {other}"),
     }
 }
@@ -126,17 +126,20 @@ fn typed(content_type: &'static str, body: Vec<u8>) -> Response {
     ([(header::CONTENT_TYPE, content_type)], body).into_response()
 }
 
-fn pieces(body: Vec<u8>) -> impl futures_util::Stream<Item = Result<Bytes, Infallible>> {
+fn pieces(body: &[u8]) -> impl futures_util::Stream<Item = Result<Bytes, Infallible>> + use<> {
     pieces_of(body, 100)
 }
 
-fn pieces_of(body: Vec<u8>, bytes: usize) -> impl futures_util::Stream<Item = Result<Bytes, Infallible>> {
+fn pieces_of(
+    body: &[u8],
+    bytes: usize,
+) -> impl futures_util::Stream<Item = Result<Bytes, Infallible>> + use<> {
     let pieces: Vec<_> = body.chunks(bytes).map(Bytes::copy_from_slice).map(Ok).collect();
     stream::iter(pieces)
 }
 
 /// Announces the whole, sends the first bytes, breaks the connection.
-fn cut(body: Vec<u8>, bytes: usize) -> Response {
+fn cut(body: &[u8], bytes: usize) -> Response {
     let length = body.len().to_string();
     let sent =
         body[..bytes].chunks(64 << 10).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect::<Vec<_>>();

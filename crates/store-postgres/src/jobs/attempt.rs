@@ -73,7 +73,11 @@ pub(super) async fn begin(store: &PostgresStore, begin: &BeginAttempt) -> Result
     why_not(store, begin, slots).await
 }
 
-async fn why_not(store: &PostgresStore, begin: &BeginAttempt, slots: Option<i32>) -> Result<Began, StoreError> {
+async fn why_not(
+    store: &PostgresStore,
+    begin: &BeginAttempt,
+    slots: Option<i32>,
+) -> Result<Began, StoreError> {
     let found = sqlx::query!(
         r#"select exists (select from kie.job where id = $1 and account_id = $2 and state = $3
                and ($4::bigint is null or fence = $4)) as "stands!",

@@ -14,7 +14,8 @@ macro_rules! listed {
         let states: Vec<String> = $filter.states.iter().map(ToString::to_string).collect();
         jobs!(
             "select ",
-            " from kie.job j where " + $first
+            " from kie.job j where "
+                + $first
                 + " and ($1::uuid is null or j.account_id = $1)
                     and (cardinality($2::text[]) = 0 or j.state = any($2))
                     and ($3::text is null or j.kind = $3)
@@ -68,11 +69,7 @@ pub(super) async fn list_jobs(store: &PostgresStore, filter: &JobFilter) -> Resu
     } else if awake {
         listed!(store, filter, "j.wake_at is not null and j.state <> 'pending'")
     } else if open {
-        listed!(
-            store,
-            filter,
-            "j.state in ('pending', 'submitting', 'unclear', 'running', 'storing')"
-        )
+        listed!(store, filter, "j.state in ('pending', 'submitting', 'unclear', 'running', 'storing')")
     } else {
         listed!(store, filter, "true")
     };

@@ -44,7 +44,8 @@ impl Columns {
             movements: Movements::of(&step.transfers),
             available: delta.available,
             held: delta.held,
-            sums: [TransferKind::Hold, TransferKind::Capture, TransferKind::Release, TransferKind::Refund].map(sum),
+            sums: [TransferKind::Hold, TransferKind::Capture, TransferKind::Release, TransferKind::Refund]
+                .map(sum),
             assets: AssetColumns::of(&step.assets)?,
             deliveries: DeliveryColumns::of(&step.deliveries),
             lines: Lines::of(step.job.as_uuid(), &step.timeline),
@@ -133,14 +134,10 @@ async fn write(store: &PostgresStore, step: &Step, columns: &Columns) -> Result<
                with ordinality as n(id, account_id, job_id, kind, key, debit, credit, amount, reason, place), moved
              order by n.place
            ), fixed as (
-             insert into kie.asset as t (id, account_id, job_id, idx, role, kind, state, source_url, object, created_at)
+             insert into kie.asset (id, account_id, job_id, idx, role, kind, state, source_url, object, created_at)
              select n.id, moved.account_id, moved.id, n.idx, n.role, n.kind, 'pending', n.source_url, n.object, $5
              from unnest($36::uuid[], $37::smallint[], $38::text[], $39::text[], $40::text[], $41::text[])
                as n(id, idx, role, kind, source_url, object), moved
-             -- A gift finds the outputs that were lost before it: they are tried anew.
-             on conflict (job_id, role, idx) do update set state = 'pending', source_url = excluded.source_url,
-               tries = 0, first_try_at = null, last_error = null
-             where t.state = 'lost'
            ), owed as (
              insert into kie.delivery (id, job_id, account_id, channel, address, event, state, wake_at, created_at)
              select n.id, moved.id, moved.account_id, n.channel, n.address, n.event, 'pending', $5, $5

@@ -18,13 +18,17 @@ impl Database {
     /// An empty database with a name of its own.
     #[expect(clippy::disallowed_methods, reason = "the one setting of these tests")]
     pub(crate) async fn create() -> Self {
-        let url = std::env::var("TEST_DATABASE_URL")
-            .expect("TEST_DATABASE_URL must name a PostgreSQL server on which these tests may create databases");
+        let url = std::env::var("TEST_DATABASE_URL").expect(
+            "TEST_DATABASE_URL must name a PostgreSQL server on which these tests may create databases",
+        );
         let server: PgConnectOptions = url.parse().expect("TEST_DATABASE_URL is a PostgreSQL URL");
         let name = format!("kie_test_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
         let database = Self { server, name };
         let mut admin = database.server.connect().await.expect("the server is there");
-        admin.execute(AssertSqlSafe(format!("drop database if exists {} with (force)", database.name))).await.unwrap();
+        admin
+            .execute(AssertSqlSafe(format!("drop database if exists {} with (force)", database.name)))
+            .await
+            .unwrap();
         admin.execute(AssertSqlSafe(format!("create database {}", database.name))).await.unwrap();
         admin.close().await.unwrap();
         database
@@ -37,11 +41,11 @@ impl Database {
 
     /// The store over it, migrated.
     pub(crate) async fn connect(&self) -> PostgresStore {
-        PostgresStore::connect(&self.url(), self.options()).await.expect("the store opens")
+        PostgresStore::connect(&self.url(), Self::options()).await.expect("the store opens")
     }
 
     /// Few connections, but enough for the races of these tests.
-    pub(crate) fn options(&self) -> PostgresOptions {
+    pub(crate) fn options() -> PostgresOptions {
         PostgresOptions {
             max_connections: 6,
             acquire_timeout: std::time::Duration::from_secs(30),

@@ -39,14 +39,19 @@ async fn public_roles_read_nothing() {
     for role in ["anon", "authenticated"] {
         for table in &tables {
             connection.execute(AssertSqlSafe(format!("set role {role}"))).await.unwrap();
-            let rows = connection.fetch_one(AssertSqlSafe(format!("select count(*) from kie.{table}"))).await.unwrap();
+            let rows = connection
+                .fetch_one(AssertSqlSafe(format!("select count(*) from kie.{table}")))
+                .await
+                .unwrap();
             assert_eq!(rows.get::<i64, _>(0), 0, "{role} reads {table}");
-            let changed = connection.execute(AssertSqlSafe(format!("delete from kie.{table}"))).await.unwrap();
+            let changed =
+                connection.execute(AssertSqlSafe(format!("delete from kie.{table}"))).await.unwrap();
             assert_eq!(changed.rows_affected(), 0, "{role} deletes from {table}");
             connection.execute("reset role").await.unwrap();
         }
     }
-    let seen: i64 = sqlx::query_scalar("select count(*) from kie.transfer").fetch_one(&mut connection).await.unwrap();
+    let seen: i64 =
+        sqlx::query_scalar("select count(*) from kie.transfer").fetch_one(&mut connection).await.unwrap();
     assert_eq!(seen, 2, "the rows are there");
     database.run("drop owned by anon, authenticated").await;
     connection.close().await.unwrap();

@@ -20,10 +20,11 @@ async fn two_processes_start_together_on_an_empty_database() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_empty_database_is_refused_without_migrating() {
     let database = Database::create().await;
-    let sentence = refused(PostgresStore::connect_without_migrating(&database.url(), database.options()).await);
+    let sentence =
+        refused(PostgresStore::connect_without_migrating(&database.url(), Database::options()).await);
     assert!(sentence.contains("start a serving process"), "{sentence}");
     database.connect().await.close().await;
-    let store = PostgresStore::connect_without_migrating(&database.url(), database.options()).await.unwrap();
+    let store = PostgresStore::connect_without_migrating(&database.url(), Database::options()).await.unwrap();
     assert_eq!(store.schema_version().await.unwrap(), 1);
     store.close().await;
 }
@@ -32,7 +33,7 @@ async fn an_empty_database_is_refused_without_migrating() {
 async fn a_foreign_schema_is_refused_and_left_alone() {
     let database = Database::create().await;
     database.run("create schema kie; create table kie.job (id integer)").await;
-    let sentence = refused(PostgresStore::connect(&database.url(), database.options()).await);
+    let sentence = refused(PostgresStore::connect(&database.url(), Database::options()).await);
     assert!(sentence.contains("did not make"), "{sentence}");
     let tables: i64 = sqlx::query_scalar("select count(*) from pg_tables where schemaname = 'kie'")
         .fetch_one(&mut database.plain().await)
@@ -53,9 +54,9 @@ async fn a_drifted_schema_is_refused() {
         let database = Database::create().await;
         database.connect().await.close().await;
         database.run(drift).await;
-        let sentence = refused(PostgresStore::connect(&database.url(), database.options()).await);
+        let sentence = refused(PostgresStore::connect(&database.url(), Database::options()).await);
         assert!(sentence.contains(word), "{drift}: {sentence}");
-        refused(PostgresStore::connect_without_migrating(&database.url(), database.options()).await);
+        refused(PostgresStore::connect_without_migrating(&database.url(), Database::options()).await);
     }
 }
 
@@ -70,8 +71,8 @@ async fn a_newer_schema_is_refused() {
         )
         .await;
     for opened in [
-        PostgresStore::connect(&database.url(), database.options()).await,
-        PostgresStore::connect_without_migrating(&database.url(), database.options()).await,
+        PostgresStore::connect(&database.url(), Database::options()).await,
+        PostgresStore::connect_without_migrating(&database.url(), Database::options()).await,
     ] {
         let sentence = refused(opened);
         assert!(sentence.contains("9999") && sentence.contains("newer program"), "{sentence}");
@@ -81,10 +82,10 @@ async fn a_newer_schema_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_not_there_is_unavailable() {
     let database = Database::create().await;
-    let nowhere = PostgresStore::connect("postgres://nobody@127.0.0.1:1/none", database.options()).await;
+    let nowhere = PostgresStore::connect("postgres://nobody@127.0.0.1:1/none", Database::options()).await;
     assert!(matches!(nowhere, Err(StoreError::Unavailable(_))), "{nowhere:?}");
     let secret = "postgres://user:hunter2@host:port/name";
-    let unreadable = PostgresStore::connect(secret, database.options()).await;
+    let unreadable = PostgresStore::connect(secret, Database::options()).await;
     let said = format!("{unreadable:?}");
     assert!(matches!(unreadable, Err(StoreError::Schema(_))) && !said.contains("hunter2"), "{said}");
 }

@@ -161,7 +161,12 @@ pub(super) async fn save_task_in(
     Ok(TaskSaved::Saved)
 }
 
-async fn set_task(db: &mut SqliteConnection, job: Uuid, attempt: u16, task_id: &str) -> Result<(), StoreError> {
+async fn set_task(
+    db: &mut SqliteConnection,
+    job: Uuid,
+    attempt: u16,
+    task_id: &str,
+) -> Result<(), StoreError> {
     sqlx::query!("update attempt set task_id = ?3 where job_id = ?1 and number = ?2", job, attempt, task_id)
         .execute(db)
         .await

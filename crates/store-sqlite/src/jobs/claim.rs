@@ -115,7 +115,11 @@ async fn room_for_creates(db: &mut SqliteConnection, claim: &ClaimJobs) -> Resul
 }
 
 /// `pending` rows that may be sent: every account's n-th, counted with its slots in use, before anyone's (n+1)-th.
-async fn find_in_turn(db: &mut SqliteConnection, claim: &ClaimJobs, room: u32) -> Result<Vec<Due>, StoreError> {
+async fn find_in_turn(
+    db: &mut SqliteConnection,
+    claim: &ClaimJobs,
+    room: u32,
+) -> Result<Vec<Due>, StoreError> {
     if room == 0 {
         return Ok(Vec::new());
     }

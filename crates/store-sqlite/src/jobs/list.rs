@@ -74,9 +74,14 @@ impl SqliteStore {
         let values = Values::of(filter)?;
         let db = self.readers();
         let rows = if let Some(task) = &filter.task {
-            listed!("where id in (select job_id from attempt where provider = 'kie' and task_id = ?1)", filter, values, task)
-                .fetch_all(db)
-                .await
+            listed!(
+                "where id in (select job_id from attempt where provider = 'kie' and task_id = ?1)",
+                filter,
+                values,
+                task
+            )
+            .fetch_all(db)
+            .await
         } else if let Some(batch) = values.batch {
             listed!("where batch_id = ?1", filter, values, batch).fetch_all(db).await
         } else if let Some(account) = values.account {

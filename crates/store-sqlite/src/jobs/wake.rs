@@ -53,7 +53,8 @@ pub(super) async fn wake_account_in(
     let (account, at) = (account.as_uuid(), micros(at));
     let (limited, rested) = (!at_most_every.is_zero(), at.saturating_sub(micros_of(at_most_every)));
     let woken = sqlx::query!(
-        "update job set wake_at = min(coalesce(wake_at, ?2), ?2), wake_seq = wake_seq + 1, asked_at = ?2
+        "update job indexed by job_open
+         set wake_at = min(coalesce(wake_at, ?2), ?2), wake_seq = wake_seq + 1, asked_at = ?2
          where account_id = ?1 and state in ('pending', 'submitting', 'unclear', 'running', 'storing')
            and (not ?3 or asked_at is null or asked_at <= ?4)",
         account,

@@ -1,6 +1,7 @@
 //! The ports' promises on SQLite, and what is true of SQLite alone.
 #![expect(clippy::unwrap_used, reason = "these are tests: a panic is how they fail")]
 
+mod books;
 mod opening;
 mod plans;
 mod writing;

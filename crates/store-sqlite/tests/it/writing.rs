@@ -7,7 +7,7 @@ use domain::{SeededChance, Timestamp, TransferId, TransferKind};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection};
 use store::conformance::Fixture;
-use store::{AccountStore, Credited, JobStore, NewTransfer, ShopStore, StoreError, TransferStore};
+use store::{AccountStore, Credited, NewTransfer, Placed, ShopStore, StoreError, TransferStore};
 use store_sqlite::{SqliteOptions, SqliteStore};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
@@ -39,7 +39,8 @@ async fn two_times_thirty_two_writers_never_meet_a_lock() {
             let mut longest = Duration::ZERO;
             for turn in 0..25 {
                 let started = Instant::now();
-                let credited = store.credit(&[topup(&fixture, account, number * 100 + turn)], fixture.now()).await;
+                let credited =
+                    store.credit(&[topup(&fixture, account, number * 100 + turn)], fixture.now()).await;
                 assert!(matches!(credited, Ok(Credited::Applied(_))), "{credited:?}");
                 longest = longest.max(started.elapsed());
             }
@@ -140,4 +141,43 @@ async fn closing_finishes_what_is_queued() {
     assert!(store.heartbeat("late", at).await.unwrap_err().is_unavailable());
     let again = connect(&folder).await;
     assert_eq!(again.heartbeats().await.unwrap().len(), kept, "what was answered is there, and nothing else");
+}
+
+/// Writes that come together share their commits.
+#[tokio::test]
+async fn waiting_writes_are_committed_in_groups() {
+    let (store, _folder) = open().await;
+    let fixture = Fixture::new(store);
+    let account = fixture.account(100_000).await;
+    let before = *fixture.store.changes().borrow();
+    let mut orders = JoinSet::new();
+    for _ in 0..200 {
+        let (store, order) = (fixture.store.clone(), fixture.order_of(account, 1, 10));
+        orders.spawn(async move { store.place(&order).await });
+    }
+    for placed in orders.join_all().await {
+        assert!(matches!(placed, Ok(Placed::Opened(_))), "{placed:?}");
+    }
+    let commits = *fixture.store.changes().borrow() - before;
+    assert!((1..=50).contains(&commits), "200 orders took {commits} commits");
+    assert_eq!(fixture.balance(account).await, (98_000, 2_000));
+}
+
+/// A caller that goes away before its answer leaves the writer in order.
+#[tokio::test]
+async fn a_caller_that_goes_away_harms_nobody() {
+    let (store, _folder) = open().await;
+    let fixture = Fixture::new(store);
+    let account = fixture.account(100_000).await;
+    for _ in 0..20 {
+        let order = fixture.order_of(account, 1, 10);
+        let placing = fixture.store.place(&order);
+        // Polled once, so that it is queued, and dropped.
+        assert!(tokio::time::timeout(Duration::ZERO, placing).await.is_err());
+        let next = fixture.order_of(account, 1, 10);
+        assert!(matches!(fixture.store.place(&next).await, Ok(Placed::Opened(_))));
+        let gone = fixture.store.find_order(account, &order.key).await.unwrap();
+        assert!(gone.is_none_or(|(_, jobs)| jobs.len() == 1), "all of it or nothing");
+    }
+    assert_eq!(fixture.store.audit(fixture.now()).await.unwrap(), []);
 }

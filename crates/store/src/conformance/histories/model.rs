@@ -71,6 +71,19 @@ impl Model {
         self.jobs.get(number % self.jobs.len().max(1))
     }
 
+    /// One of the jobs that a worker may still move.
+    pub(super) fn pick_awake(&self, number: usize) -> Option<JobId> {
+        let moves = |job: &&ModelJob| job.state.holds_money() || job.state == JobState::Failed;
+        let awake: Vec<&ModelJob> = self.jobs.iter().filter(moves).collect();
+        awake.get(number % awake.len().max(1)).map(|job| job.id)
+    }
+
+    /// One of the jobs that were paid, else any: its refund must be refused.
+    pub(super) fn pick_captured(&self, number: usize) -> Option<&ModelJob> {
+        let paid: Vec<&ModelJob> = self.jobs.iter().filter(|job| job.captured > 0).collect();
+        paid.get(number % paid.len().max(1)).copied().or_else(|| self.pick(number))
+    }
+
     /// The job, to be changed.
     pub(super) fn job_mut(&mut self, id: JobId) -> &mut ModelJob {
         self.jobs.iter_mut().find(|job| job.id == id).expect("the model knows the job")

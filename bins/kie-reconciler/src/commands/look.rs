@@ -1,0 +1,199 @@
+//! Words that only look: audit, status, job, list.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::bail;
+use operations::{JobReport, JobRow, MediaAudit, StatusReport};
+use runtime::config::{Config, DatabaseConfig, MediaConfig};
+
+use crate::{cli::ListState, show};
+
+pub(crate) async fn audit(
+    json: bool,
+    database: &DatabaseConfig,
+    storage: Option<(&MediaConfig, bool)>,
+) -> anyhow::Result<ExitCode> {
+    let store = runtime::open_store_for_reading(database).await?;
+    let media = storage.map(|(config, _)| runtime::open_media(config)).transpose()?;
+    let depth = match storage {
+        Some((_, true)) => MediaAudit::Hash,
+        _ => MediaAudit::Length,
+    };
+    let media = media.as_ref().map(|media| (media, depth));
+    let report = operations::audit(&*store, media, runtime::now()).await?;
+    show::print(json, &report, |report| {
+        let objects = report.objects_checked.map(|count| format!(", {count} objects compared")).unwrap_or_default();
+        if report.findings.is_empty() {
+            return format!("clean{objects}");
+        }
+        let rows = report.findings.iter().map(|found| {
+            vec![found.invariant.to_owned(), found.noun.to_owned(), found.id.clone(), found.detail.clone()]
+        });
+        format!("{}\n{} findings{objects}", show::table(&["", "what", "id", "wrong"], rows), report.findings.len())
+    })?;
+    store.close().await;
+    Ok(if report.findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+pub(crate) async fn status(json: bool, database: &DatabaseConfig, hours: u64) -> anyhow::Result<ExitCode> {
+    let store = runtime::open_store_for_reading(database).await?;
+    let report = operations::status(&*store, Duration::from_hours(hours), runtime::now()).await?;
+    show::print(json, &report, |report| status_text(report, hours))?;
+    store.close().await;
+    Ok(if report.alarms.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn status_text(report: &StatusReport, hours: u64) -> String {
+    let counts = |rows: &[(String, u64)]| {
+        let words: Vec<_> = rows.iter().map(|(word, count)| format!("{word} {count}")).collect();
+        if words.is_empty() { "none".to_owned() } else { words.join(", ") }
+    };
+    let overview = &report.overview;
+    let states: Vec<_> = overview.states.iter().map(|(state, count)| (state.to_string(), *count)).collect();
+    let deliveries: Vec<_> = overview.deliveries.iter().map(|(state, count)| (state.to_string(), *count)).collect();
+    let models = overview.models.iter().map(|model| {
+        vec![
+            model.model.clone(),
+            model.jobs.to_string(),
+            model.done.to_string(),
+            format!("{:.0}", model.p50_s),
+            format!("{:.0}", model.p95_s),
+        ]
+    });
+    let outputs = overview.outputs.iter().map(|one| {
+        vec![one.kind.to_string(), one.expected.to_string(), one.stored.to_string(), one.bytes.to_string()]
+    });
+    let alarms = if report.alarms.is_empty() {
+        "all is well".to_owned()
+    } else {
+        report.alarms.iter().map(|alarm| format!("! {alarm}")).collect::<Vec<_>>().join("\n")
+    };
+    format!(
+        "jobs        {} (open now, ended in {hours} h)\ndeliveries  {}\n\n{}\n\n{}\n\n{alarms}",
+        counts(&states),
+        counts(&deliveries),
+        show::table(&["model", "jobs", "done", "p50 s", "p95 s"], models),
+        show::table(&["kind", "outputs expected", "stored", "bytes"], outputs),
+    )
+}
+
+pub(crate) async fn job(json: bool, config: &Config, id: &str, live: bool) -> anyhow::Result<ExitCode> {
+    let store = runtime::open_store_for_reading(&config.database).await?;
+    let Some(job) = operations::find_job(&*store, id).await? else {
+        bail!("no job has this id or task: {id}");
+    };
+    let provider = live.then(|| runtime::open_provider(&config.kie)).transpose()?;
+    let report = operations::job_report(&*store, &job, provider.as_deref()).await?;
+    show::print(json, &report, job_text)?;
+    store.close().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn job_text(report: &JobReport) -> String {
+    let [held, captured, released, refunded] = report.money.map(|money| money.minor());
+    let row = &report.job;
+    let optional = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+    let attempts = report.attempts.iter().map(|one| {
+        vec![one.number.to_string(), one.sent_at.to_string(), optional(&one.task_id), optional(&one.answer)]
+    });
+    let outputs = report.outputs.iter().map(|one| {
+        let bytes = one.bytes.map(|bytes| bytes.to_string());
+        vec![
+            one.role.to_string(),
+            one.state.to_string(),
+            optional(&bytes),
+            one.tries.to_string(),
+            one.object.clone(),
+            optional(&one.last_error),
+        ]
+    });
+    let deliveries = report.deliveries.iter().map(|one| {
+        vec![
+            one.channel.to_string(),
+            one.event.to_string(),
+            one.state.to_string(),
+            one.attempts.to_string(),
+            optional(&one.last_error),
+        ]
+    });
+    let transfers = report
+        .transfers
+        .iter()
+        .map(|(kind, amount, key, at)| vec![kind.to_string(), amount.minor().to_string(), key.clone(), at.to_string()]);
+    let timeline = report.timeline.iter().map(|(at, times, source, event, detail)| {
+        let often = if *times > 1 { format!("×{times}") } else { String::new() };
+        vec![at.to_string(), often, source.clone(), event.clone(), optional(detail)]
+    });
+    let live = match &report.live {
+        None => String::new(),
+        Some(live) => format!("KIE says now: {live:?}\n"),
+    };
+    format!(
+        "job      {}\naccount  {}\nmodel    {}\nstate    {}{}\nmoney    held {held}, captured {captured}, released \
+         {released}, refunded {refunded} (minor units)\n{live}\n{}\n\n{}\n\n{}\n\n{}\n\n{}",
+        row.id,
+        row.account,
+        row.model,
+        row.state,
+        row.cause.map(|cause| format!(" ({cause}: {})", optional(&row.failure))).unwrap_or_default(),
+        show::table(&["attempt", "sent", "task", "answer"], attempts),
+        show::table(&["role", "state", "bytes", "tries", "object", "error"], outputs),
+        show::table(&["channel", "event", "state", "tries", "error"], deliveries),
+        show::table(&["transfer", "amount", "key", "at"], transfers),
+        show::table(&["at", "", "source", "event", "words"], timeline),
+    )
+}
+
+pub(crate) async fn list(
+    json: bool,
+    database: &DatabaseConfig,
+    state: ListState,
+    since_hours: Option<u64>,
+) -> anyhow::Result<ExitCode> {
+    let store = runtime::open_store_for_reading(database).await?;
+    let now = runtime::now();
+    let since = since_hours.and_then(|hours| now.checked_sub(Duration::from_hours(hours)).ok());
+    let state = match state {
+        ListState::Unclear => operations::ListState::Unclear,
+        ListState::Stuck => operations::ListState::Stuck,
+        ListState::Dead => operations::ListState::Dead,
+        ListState::Failed => operations::ListState::Failed,
+    };
+    let (jobs, deliveries) = operations::list_jobs(&*store, state, since, now).await?;
+    if state == operations::ListState::Dead {
+        let value: Vec<_> = deliveries
+            .iter()
+            .map(|one| {
+                serde_json::json!({ "job": one.job.to_string(), "delivery": one.id.to_string(),
+                    "channel": one.channel, "attempts": one.attempts, "last_error": one.last_error })
+            })
+            .collect();
+        show::print(json, &value, |_| {
+            let rows = deliveries.iter().map(|one| {
+                let error = one.last_error.clone().unwrap_or_default();
+                vec![one.job.to_string(), one.channel.to_string(), one.attempts.to_string(), error]
+            });
+            show::table(&["job", "channel", "tries", "error"], rows)
+        })?;
+    } else {
+        let rows: Vec<JobRow> = jobs.iter().map(operations::job_row).collect();
+        show::print(json, &rows, |rows| {
+            show::table(&["job", "model", "state", "since", "cause", "task", "words"], rows.iter().map(job_line))
+        })?;
+    }
+    store.close().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn job_line(row: &JobRow) -> Vec<String> {
+    vec![
+        row.id.to_string(),
+        row.model.clone(),
+        row.state.to_string(),
+        row.entered_at.to_string(),
+        row.cause.map(|cause| cause.to_string()).unwrap_or_default(),
+        row.task_id.clone().unwrap_or_default(),
+        row.failure.clone().unwrap_or_default(),
+    ]
+}

@@ -1,0 +1,100 @@
+//! Words that work: once, check, smoke.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use operations::{Check, SmokeOptions, SmokeStep};
+use runtime::config::Config;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::show;
+
+pub(crate) async fn once(json: bool, config: &Config, limit: u64) -> anyhow::Result<ExitCode> {
+    let services = runtime::open_services(config).await?;
+    let worker = services.worker("kie-reconciler once");
+    let report = worker.run_until_idle(limit).await?;
+    let value = serde_json::json!({
+        "steps": report.steps, "deliveries": report.deliveries, "failures": report.failures
+    });
+    show::print(json, &value, |_| {
+        format!("{} steps, {} deliveries, {} failures", report.steps, report.deliveries, report.failures)
+    })?;
+    services.close().await;
+    Ok(if report.failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+pub(crate) async fn check(json: bool, config: &Config) -> anyhow::Result<ExitCode> {
+    let checks = match runtime::open_services(config).await {
+        Ok(services) => {
+            let mut checks = operations::check(&services.lifecycle, &services.media).await;
+            checks.extend(runtime::check_outside(config).await);
+            services.close().await;
+            checks
+        }
+        Err(error) => vec![Check::new("start", Err::<String, _>(format!("{error:#}")))],
+    };
+    show::print(json, &checks, |checks| {
+        let rows = checks.iter().map(|check| {
+            vec![if check.ok { "ok" } else { "BAD" }.to_owned(), check.name.to_owned(), check.detail.clone()]
+        });
+        show::table(&["", "what", "seen"], rows)
+    })?;
+    Ok(if checks.iter().all(|check| check.ok) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The models that a deployment gives away, and one paid one of each kind.
+const PAID: [&str; 3] = ["flux-2/pro-text-to-image", "kling-2.6/text-to-video", "elevenlabs/text-to-speech-turbo-2-5"];
+
+pub(crate) async fn smoke(
+    json: bool,
+    config: &Config,
+    real: bool,
+    account: Option<&str>,
+    minutes: u64,
+) -> anyhow::Result<ExitCode> {
+    let services = runtime::open_services(config).await?;
+    let lifecycle = services.lifecycle.clone();
+    let account = match account {
+        Some(id) => id.parse().context("--account is not an id")?,
+        None => {
+            let external = Some("smoke".to_owned());
+            let name = Some("smoke test".to_owned());
+            let added =
+                operations::add_account(lifecycle.store(), lifecycle.ids(), external, name, None, false).await?;
+            added.id.parse()?
+        }
+    };
+    let models = config.prices.free_models.iter().map(String::as_str).chain(PAID.into_iter().filter(|_| real));
+    let orders = models.map(|model| (model.to_owned(), None)).collect();
+    let options = SmokeOptions { account, orders, patience: Duration::from_mins(minutes) };
+    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+    let (worker, token) = (services.worker("kie-reconciler smoke"), stop.clone());
+    tasks.spawn(async move { worker.run(token).await });
+    let lines = operations::smoke(&lifecycle, &options, |step| {
+        if !json {
+            let text = match step {
+                SmokeStep::Ordered(job) => format!("ordered {} as {}", job.model, job.id),
+                SmokeStep::Moved(job) => format!("{} is {}", job.model, job.state),
+            };
+            // Progress is a courtesy; the lines at the end are the result.
+            let _ = show::line(&text);
+        }
+    })
+    .await;
+    stop.cancel();
+    tasks.close();
+    tasks.wait().await;
+    services.close().await;
+    let lines = lines?;
+    show::print(json, &lines, |lines| {
+        let rows = lines.iter().map(|line| {
+            let ok = if line.ok { "ok" } else { "BAD" };
+            let seconds = format!("{:.1}", line.seconds);
+            vec![ok.to_owned(), line.model.clone(), line.state.to_string(), line.outputs.to_string(), seconds]
+        });
+        show::table(&["", "model", "state", "outputs", "seconds"], rows)
+    })?;
+    Ok(if lines.iter().all(|line| line.ok) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

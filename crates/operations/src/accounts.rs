@@ -1,0 +1,150 @@
+//! Accounts, tokens and money by an operator's hand.
+
+use anyhow::{Context, bail};
+use domain::{AccountId, Currency, Job, Money, Role, TokenId};
+use ledger::{Adjustment, Ids, Refund, TopUp};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+use store::{Added, Credited, NewAccount, NewToken, Store};
+
+/// An account that exists now.
+#[derive(Debug, Clone, Serialize)]
+pub struct AccountAdded {
+    /// Its id.
+    pub id: String,
+    /// Whether it is new.
+    pub new: bool,
+}
+
+/// A token that exists now; it is shown this once.
+#[derive(Debug, Clone, Serialize)]
+pub struct TokenAdded {
+    /// The token itself.
+    pub token: String,
+    /// What it may do.
+    pub role: Role,
+}
+
+/// A movement of money that is written now, or was before.
+#[derive(Debug, Clone, Serialize)]
+pub struct Moved {
+    /// Its id.
+    pub transfer: String,
+    /// Minor units.
+    pub amount: Money,
+    /// Whether the key had been used for the same movement before.
+    pub replayed: bool,
+    /// What the account has now, minor units.
+    pub available: Money,
+}
+
+/// Opens an account; idempotent by `external_id`, else by `telegram_id`.
+///
+/// # Errors
+/// When the chat belongs to another account, or the database fails.
+pub async fn add_account(
+    store: &dyn Store,
+    ids: &Ids,
+    external_id: Option<String>,
+    name: Option<String>,
+    telegram_id: Option<i64>,
+    demo: bool,
+) -> anyhow::Result<AccountAdded> {
+    let mut webhook_key = [0_u8; 32];
+    ids.chance.fill(&mut webhook_key);
+    let at = ids.now();
+    let id = AccountId::generate(at, &*ids.chance);
+    let account = NewAccount { id, external_id, name, telegram_id, webhook_key, demo, at };
+    let added = store.add_account(&account).await?;
+    let new = matches!(added, Added::New(_));
+    Ok(AccountAdded { id: added.into_inner().id.to_string(), new })
+}
+
+/// Adds a token. Only its hash is kept.
+///
+/// # Errors
+/// When there is no such open account, or the database fails.
+pub async fn add_token(store: &dyn Store, ids: &Ids, account: AccountId, role: Role) -> anyhow::Result<TokenAdded> {
+    let token: SecretString = lifecycle::account_token(&*ids.chance);
+    let at = ids.now();
+    let row = NewToken {
+        id: TokenId::generate(at, &*ids.chance),
+        account,
+        role,
+        hash: lifecycle::token_hash(token.expose_secret()),
+        at,
+    };
+    store.add_token(&row).await.with_context(|| format!("no token for account {account}"))?;
+    Ok(TokenAdded { token: token.expose_secret().to_owned(), role })
+}
+
+/// The role of this name.
+///
+/// # Errors
+/// When there is none.
+pub fn parse_role(word: &str) -> anyhow::Result<Role> {
+    word.parse().context("a role is customer, payments or operator")
+}
+
+/// The shop's currency as the database keeps it.
+async fn currency(store: &dyn Store) -> anyhow::Result<Currency> {
+    match store.currency().await? {
+        Some(text) => Ok(text.parse()?),
+        None => bail!("the shop was never opened: start kie-web or kie-bot once, so that the currency is fixed"),
+    }
+}
+
+/// Credits an amount in major units, once by its key.
+///
+/// # Errors
+/// When the amount or key is refused, or the database fails.
+pub async fn top_up(store: &dyn Store, ids: &Ids, account: AccountId, amount: &str, key: &str) -> anyhow::Result<Moved> {
+    let amount = currency(store).await?.parse_amount(amount)?;
+    let order = TopUp { account, amount, key, reason: Some("by an operator") };
+    moved(store, account, ledger::top_up(store, ids, &order).await?).await
+}
+
+/// Corrects a balance by an amount in major units, `+5` or `-5`.
+///
+/// # Errors
+/// When the amount or key is refused, the balance does not suffice, or the database fails.
+pub async fn adjust(
+    store: &dyn Store,
+    ids: &Ids,
+    account: AccountId,
+    amount: &str,
+    (key, reason): (&str, &str),
+) -> anyhow::Result<Moved> {
+    let amount = currency(store).await?.parse_amount(amount)?;
+    let order = Adjustment { account, amount, key, reason };
+    moved(store, account, ledger::adjust(store, ids, &order).await?).await
+}
+
+/// Gives a captured price back, in full or by an amount in major units.
+///
+/// # Errors
+/// When it is more than was captured, the key is refused, or the database fails.
+pub async fn refund(
+    store: &dyn Store,
+    ids: &Ids,
+    job: &Job,
+    amount: Option<&str>,
+    (key, reason): (&str, &str),
+) -> anyhow::Result<Moved> {
+    let currency = currency(store).await?;
+    let amount = amount.map(|text| currency.parse_amount(text)).transpose()?;
+    let order = Refund { job, amount, key, reason };
+    moved(store, job.account, ledger::refund(store, ids, &order).await?).await
+}
+
+async fn moved(store: &dyn Store, account: AccountId, credited: Credited) -> anyhow::Result<Moved> {
+    let (transfers, replayed) = match credited {
+        Credited::Applied(transfers) => (transfers, false),
+        Credited::Replayed(transfers) => (transfers, true),
+        Credited::KeyReused => bail!("this key was used for another movement"),
+        Credited::Short => bail!("the balance does not suffice"),
+    };
+    let first = transfers.first().context("a movement without a transfer")?;
+    let available = store.find_account(account).await?.map_or(Money::ZERO, |account| account.available);
+    Ok(Moved { transfer: first.id.to_string(), amount: first.amount, replayed, available })
+}

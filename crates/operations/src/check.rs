@@ -1,0 +1,51 @@
+//! Is everything that the shop needs there?
+
+use lifecycle::Lifecycle;
+use media::MediaStore;
+use serde::Serialize;
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// What.
+    pub name: &'static str,
+    /// Whether it is well.
+    pub ok: bool,
+    /// What was seen, or what to do.
+    pub detail: String,
+}
+
+impl Check {
+    /// The outcome of looking at `name`.
+    pub fn new<T: std::fmt::Display, E: std::fmt::Display>(name: &'static str, outcome: Result<T, E>) -> Self {
+        match outcome {
+            Ok(seen) => Self { name, ok: true, detail: seen.to_string() },
+            Err(error) => Self { name, ok: false, detail: error.to_string() },
+        }
+    }
+}
+
+/// Looks at database, schema, clock, storage and catalogue. What only the caller can reach (KIE's account, the public
+/// address) it adds itself.
+pub async fn check(lifecycle: &Lifecycle, media: &MediaStore) -> Vec<Check> {
+    let store = lifecycle.store();
+    let schema = store.schema_version().await.map(|version| format!("version {version}"));
+    let clock = match lifecycle.measure_skew().await {
+        Ok(skew) if skew.is_alarming() => Err(format!(
+            "the database's clock differs by {} ms: leases need them within 2 s; set up NTP on both",
+            skew.micros / 1000
+        )),
+        Ok(skew) => Ok(format!("{} ms from the database's", skew.micros / 1000)),
+        Err(error) => Err(error.to_string()),
+    };
+    let catalogue = lifecycle.offers().catalogue();
+    let faults = catalogue.faults().len();
+    let sale = format!("version {}, {} models for sale", catalogue.version(), lifecycle.offers().count_for_sale());
+    vec![
+        Check::new("database", store.ping().await.map(|()| store.describe())),
+        Check::new("schema", schema),
+        Check::new("clock", clock),
+        Check::new("storage", media.probe().await.map(|()| format!("{}: written, read, deleted", media.describe()))),
+        Check::new("catalogue", if faults == 0 { Ok(sale) } else { Err(format!("{sale}; {faults} files are broken")) }),
+    ]
+}

@@ -1,0 +1,210 @@
+//! All there is to know of one job.
+
+use domain::{Asset, Cause, Delivery, Job, JobId, JobState, Money, Scope, TimelineEntry, Timestamp};
+use lifecycle::Provider;
+use serde::Serialize;
+use store::{Store, StoreError, TransferFilter};
+
+/// One line of a list of jobs.
+#[derive(Debug, Clone, Serialize)]
+pub struct JobRow {
+    /// Its id.
+    pub id: JobId,
+    /// Its owner.
+    pub account: domain::AccountId,
+    /// The model.
+    pub model: String,
+    /// Where it stands.
+    pub state: JobState,
+    /// Why it failed.
+    pub cause: Option<Cause>,
+    /// The provider's words.
+    pub failure: Option<String>,
+    /// The provider's task.
+    pub task_id: Option<String>,
+    /// Minor units.
+    pub price: Money,
+    /// When it was ordered.
+    pub created_at: Timestamp,
+    /// When it entered its state.
+    pub entered_at: Timestamp,
+    /// When it wants attention.
+    pub wake_at: Option<Timestamp>,
+}
+
+/// The line of this job.
+pub fn job_row(job: &Job) -> JobRow {
+    JobRow {
+        id: job.id,
+        account: job.account,
+        model: job.model.clone(),
+        state: job.state,
+        cause: job.cause,
+        failure: job.failure.clone(),
+        task_id: job.task_id.clone(),
+        price: job.price,
+        created_at: job.created_at,
+        entered_at: job.entered_at,
+        wake_at: job.wake_at,
+    }
+}
+
+/// One attempt.
+#[derive(Debug, Clone, Serialize)]
+pub struct AttemptReport {
+    /// Its number.
+    pub number: u16,
+    /// When it was committed.
+    pub sent_at: Timestamp,
+    /// The provider's task.
+    pub task_id: Option<String>,
+    /// What createTask answered.
+    pub answer: Option<String>,
+}
+
+/// One output or extra.
+#[derive(Debug, Clone, Serialize)]
+pub struct OutputReport {
+    /// Its asset.
+    pub asset: domain::AssetId,
+    /// Why it is kept.
+    pub role: domain::AssetRole,
+    /// Whether it is stored.
+    pub state: domain::AssetState,
+    /// Its object in our storage.
+    pub object: String,
+    /// Length.
+    pub bytes: Option<u64>,
+    /// Failed tries.
+    pub tries: u32,
+    /// What the last failed try met.
+    pub last_error: Option<String>,
+}
+
+/// One delivery.
+#[derive(Debug, Clone, Serialize)]
+pub struct DeliveryReport {
+    /// Its id.
+    pub id: domain::DeliveryId,
+    /// How.
+    pub channel: domain::Channel,
+    /// Of what.
+    pub event: domain::DeliveryEvent,
+    /// Where it stands.
+    pub state: domain::DeliveryState,
+    /// Tries.
+    pub attempts: u32,
+    /// What the last failed try met.
+    pub last_error: Option<String>,
+}
+
+/// What the provider says now.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LiveRecord {
+    /// The record's word and how many results it names.
+    Read {
+        /// The provider's own word.
+        word: String,
+        /// Result addresses.
+        outputs: usize,
+    },
+    /// It could not be read.
+    Failed(String),
+}
+
+/// All there is to know of one job.
+#[derive(Debug, Clone, Serialize)]
+pub struct JobReport {
+    /// The row.
+    pub job: JobRow,
+    /// Whether it is a gift.
+    pub gift: bool,
+    /// Minor units: held, captured, released, refunded.
+    pub money: [Money; 4],
+    /// Attempts.
+    pub attempts: Vec<AttemptReport>,
+    /// Outputs and extras.
+    pub outputs: Vec<OutputReport>,
+    /// Deliveries.
+    pub deliveries: Vec<DeliveryReport>,
+    /// Movements of money: kind, amount, key, time.
+    pub transfers: Vec<(domain::TransferKind, Money, String, Timestamp)>,
+    /// Its history, oldest first: time, how often, source, event, words.
+    pub timeline: Vec<(Timestamp, u32, String, String, Option<String>)>,
+    /// The record now, if it was asked for.
+    pub live: Option<LiveRecord>,
+}
+
+/// The job with this id, or whose attempt has this task.
+///
+/// # Errors
+/// When the database fails.
+pub async fn find_job(store: &dyn Store, id_or_task: &str) -> Result<Option<Job>, StoreError> {
+    if let Ok(id) = id_or_task.parse()
+        && let Some(job) = store.find_job(id, Scope::All).await?
+    {
+        return Ok(Some(job));
+    }
+    Ok(store.find_job_by_task(id_or_task).await?.map(|(job, _)| job))
+}
+
+/// Everything about a job; with a provider, its record as it is now.
+///
+/// # Errors
+/// When the database fails.
+pub async fn job_report(store: &dyn Store, job: &Job, live: Option<&dyn Provider>) -> Result<JobReport, StoreError> {
+    let filter = TransferFilter { job: Some(job.id), limit: 1000, ..TransferFilter::default() };
+    let mut transfers = store.list_transfers(&filter).await?;
+    transfers.reverse();
+    let live = match (live, &job.task_id) {
+        (Some(provider), Some(task)) => Some(match provider.record(task).await {
+            Ok(record) => LiveRecord::Read { word: record.raw_word, outputs: record.outputs.len() },
+            Err(failure) => LiveRecord::Failed(failure.to_string()),
+        }),
+        _ => None,
+    };
+    Ok(JobReport {
+        job: job_row(job),
+        gift: job.gift,
+        money: [job.held, job.captured, job.released, job.refunded],
+        attempts: store.attempts(job.id).await?.into_iter().map(attempt_report).collect(),
+        outputs: store.assets_of(&[job.id]).await?.into_iter().map(output_report).collect(),
+        deliveries: store.deliveries_of(&[job.id]).await?.into_iter().map(delivery_report).collect(),
+        transfers: transfers.into_iter().map(|one| (one.kind, one.amount, one.key, one.at)).collect(),
+        timeline: store.timeline(job.id).await?.into_iter().map(timeline_line).collect(),
+        live,
+    })
+}
+
+fn attempt_report(attempt: domain::Attempt) -> AttemptReport {
+    let domain::Attempt { number, sent_at, task_id, answer, .. } = attempt;
+    AttemptReport { number, sent_at, task_id, answer }
+}
+
+fn output_report(asset: Asset) -> OutputReport {
+    OutputReport {
+        asset: asset.id,
+        role: asset.role,
+        state: asset.state,
+        object: asset.object,
+        bytes: asset.bytes,
+        tries: asset.tries,
+        last_error: asset.last_error,
+    }
+}
+
+fn delivery_report(delivery: Delivery) -> DeliveryReport {
+    DeliveryReport {
+        id: delivery.id,
+        channel: delivery.channel,
+        event: delivery.event,
+        state: delivery.state,
+        attempts: delivery.attempts,
+        last_error: delivery.last_error,
+    }
+}
+
+fn timeline_line(entry: TimelineEntry) -> (Timestamp, u32, String, String, Option<String>) {
+    (entry.at, entry.times, entry.source, entry.event, entry.detail)
+}

@@ -1,0 +1,138 @@
+//! What an operator looks at first, and the lists behind it.
+
+use std::time::Duration;
+
+use domain::{Delivery, Job, JobState, Timestamp};
+use serde::Serialize;
+use store::{JobFilter, Overview, Store, StoreError, StuckLimits};
+
+/// The shop at a glance.
+#[derive(Debug, Clone, Serialize)]
+pub struct StatusReport {
+    /// Counts and times.
+    pub overview: Overview,
+    /// Jobs that are stuck: not final and older than their kind allows.
+    pub stuck: usize,
+    /// The breaker's reason, if it is open.
+    pub breaker: Option<String>,
+    /// Models that the provider refuses.
+    pub off_sale: Vec<String>,
+    /// Processes that were alive, and how many seconds ago.
+    pub processes: Vec<(String, i64)>,
+    /// Seconds that the oldest due row waits; a worker that runs keeps it near zero.
+    pub oldest_due_s: Option<i64>,
+    /// What a person should look at, in sentences; none when all is well.
+    pub alarms: Vec<String>,
+}
+
+/// From what age a job counts as stuck.
+pub const fn stuck_limits() -> StuckLimits {
+    StuckLimits {
+        image: Duration::from_mins(10),
+        audio: Duration::from_mins(15),
+        video: Duration::from_mins(30),
+    }
+}
+
+/// At most so many rows of a list.
+const LIST_MAX: u32 = 1000;
+/// A worker that was not seen for so long does not run.
+const SILENT_S: i64 = 120;
+
+/// The shop over the last `window`.
+///
+/// # Errors
+/// When the database fails.
+pub async fn status(store: &dyn Store, window: Duration, now: Timestamp) -> Result<StatusReport, StoreError> {
+    let since = now.saturating_sub(window).unwrap_or(Timestamp::MIN);
+    let overview = store.overview(since, now).await?;
+    let stuck = store.stuck_jobs(&stuck_limits(), now, LIST_MAX).await?.len();
+    let breaker = store.breaker().await?.map(|breaker| breaker.reason);
+    let off_sale: Vec<_> = store.models_off_sale().await?.into_iter().map(|health| health.model).collect();
+    let ago = |at: Timestamp| now.as_second().saturating_sub(at.as_second());
+    let day_old = 86_400;
+    let processes: Vec<_> = store
+        .heartbeats()
+        .await?
+        .into_iter()
+        .map(|(name, at)| (name, ago(at)))
+        .filter(|(_, ago)| *ago < day_old)
+        .collect();
+    let oldest_due_s = overview.oldest_due.map(|due| ago(due).max(0));
+    let mut report =
+        StatusReport { overview, stuck, breaker, off_sale, processes, oldest_due_s, alarms: Vec::new() };
+    report.alarms = alarms(&report);
+    Ok(report)
+}
+
+fn alarms(report: &StatusReport) -> Vec<String> {
+    let count = |state: JobState| {
+        report.overview.states.iter().find(|(one, _)| *one == state).map_or(0, |(_, count)| *count)
+    };
+    let dead = report
+        .overview
+        .deliveries
+        .iter()
+        .find(|(state, _)| *state == domain::DeliveryState::Dead)
+        .map_or(0, |(_, count)| *count);
+    let alive = report.processes.iter().any(|(_, ago)| *ago < SILENT_S);
+    let unclear = count(JobState::Unclear);
+    [
+        report.breaker.as_ref().map(|reason| {
+            format!("KIE refuses to sell ({reason}): top the account up or check the key; jobs wait")
+        }),
+        (unclear > 0).then(|| format!("{unclear} jobs are unclear: `list --state unclear`, then `resolve`")),
+        (report.stuck > 0).then(|| format!("{} jobs are stuck: `list --state stuck`, then `job ID`", report.stuck)),
+        (dead > 0).then(|| format!("{dead} deliveries are dead: `list --state dead`, then `redeliver`")),
+        (!report.off_sale.is_empty())
+            .then(|| format!("KIE refuses these models, they are off sale: {}", report.off_sale.join(", "))),
+        (!alive).then(|| "no worker was seen for two minutes: start kie-web or kie-bot".to_owned()),
+        report
+            .oldest_due_s
+            .filter(|waits| *waits > 60)
+            .map(|waits| format!("the oldest due row waits for {waits} s: workers are stopped or overloaded")),
+        (report.overview.orphans > 0)
+            .then(|| format!("{} callbacks name tasks that no job knows", report.overview.orphans)),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// What `list` can list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListState {
+    /// Jobs of which nobody knows whether the provider has them.
+    Unclear,
+    /// Jobs not final and older than their kind allows.
+    Stuck,
+    /// Jobs that failed.
+    Failed,
+    /// Jobs with a dead delivery.
+    Dead,
+}
+
+/// Jobs in trouble of one sort, and the dead deliveries where that is the trouble.
+///
+/// # Errors
+/// When the database fails.
+pub async fn list_jobs(
+    store: &dyn Store,
+    state: ListState,
+    since: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<(Vec<Job>, Vec<Delivery>), StoreError> {
+    let by_state = |state| JobFilter {
+        states: vec![state],
+        since,
+        with_hidden: true,
+        limit: LIST_MAX,
+        ..JobFilter::default()
+    };
+    Ok(match state {
+        ListState::Unclear => (store.list_jobs(&by_state(JobState::Unclear)).await?, Vec::new()),
+        ListState::Failed => (store.list_jobs(&by_state(JobState::Failed)).await?, Vec::new()),
+        ListState::Stuck => (store.stuck_jobs(&stuck_limits(), now, LIST_MAX).await?, Vec::new()),
+        ListState::Dead => (Vec::new(), store.list_dead_deliveries(None, None, LIST_MAX).await?),
+    })
+}
