@@ -1,3 +1,48 @@
-//! kie-bot.
+//! `kie-bot`: the worker with callbacks, media and health. The Telegram dialogue is not there yet.
 
-fn main() {}
+use clap::{Args, Parser};
+use runtime::Front;
+use runtime::config::{Config, LogConfig};
+use tokio_util::task::TaskTracker;
+
+/// The worker of a KIE shop with callbacks, media and health, and no pages. It has no Telegram dialogue yet.
+///
+/// Every flag has an environment variable; no .env file is read.
+#[derive(Debug, Parser)]
+#[command(name = "kie-bot", version, max_term_width = 120)]
+struct Cli {
+    #[command(flatten)]
+    serve: ServeArgs,
+    #[command(flatten)]
+    log: LogConfig,
+}
+
+#[derive(Debug, Args)]
+struct ServeArgs {
+    /// Serve only; workers run in other processes.
+    #[arg(long, env = "NO_WORKER")]
+    no_worker: bool,
+    #[command(flatten)]
+    config: Config,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let cli = Cli::parse();
+    runtime::init_telemetry(&cli.log.filter, cli.log.log_format)?;
+    let signals = TaskTracker::new();
+    let shutdown = runtime::shutdown_token(&signals)?;
+    let front = Front { worker: !cli.serve.no_worker, callbacks_only: true, ..Front::default() };
+    runtime::serve(&cli.serve.config, front, shutdown).await?.wait().await;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_words_are_well_formed() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -23,9 +23,13 @@ pub(crate) async fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Status { hours, database } => look::status(json, database, *hours).await,
         Command::Job { id, live, config } => look::job(json, config, id, *live).await,
-        Command::List { state, since_hours, database } => look::list(json, database, *state, *since_hours).await,
+        Command::List { state, since_hours, database } => {
+            look::list(json, database, *state, *since_hours).await
+        }
         Command::Retry { id, act, config } => decide::retry(json, config, id, act).await,
-        Command::Resolve { id, decision, act, config } => decide::resolve(json, config, id, decision, act).await,
+        Command::Resolve { id, decision, act, config } => {
+            decide::resolve(json, config, id, decision, act).await
+        }
         Command::Refund { id, amount, key, act, database } => {
             decide::refund(json, database, id, (amount.as_deref(), key), act).await
         }

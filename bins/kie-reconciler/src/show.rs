@@ -7,7 +7,11 @@ use comfy_table::{Table, presets};
 use serde::Serialize;
 
 /// Prints `value` as JSON, or what `people` makes of it.
-pub(crate) fn print<T: Serialize>(json: bool, value: &T, people: impl FnOnce(&T) -> String) -> anyhow::Result<()> {
+pub(crate) fn print<T: Serialize>(
+    json: bool,
+    value: &T,
+    people: impl FnOnce(&T) -> String,
+) -> anyhow::Result<()> {
     let text = if json { serde_json::to_string_pretty(value)? } else { people(value) };
     line(&text)
 }
@@ -22,7 +26,7 @@ pub(crate) fn line(text: &str) -> anyhow::Result<()> {
 /// A table without frames.
 pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(header.iter().map(|word| word.to_uppercase()));
+    table.load_style(presets::NOTHING).set_header(header.iter().map(|word| word.to_uppercase()));
     let mut empty = true;
     for row in rows {
         table.add_row(row);
@@ -34,7 +38,11 @@ pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>
 /// What could not be done, and the code for it.
 pub(crate) fn fail(error: &anyhow::Error, json: bool) -> ExitCode {
     let mut out = std::io::stderr().lock();
-    let text = if json { serde_json::json!({ "error": format!("{error:#}") }).to_string() } else { format!("{error:#}") };
+    let text = if json {
+        serde_json::json!({ "error": format!("{error:#}") }).to_string()
+    } else {
+        format!("{error:#}")
+    };
     // There is nowhere left to tell of a broken standard error.
     let _ = writeln!(out, "{text}");
     ExitCode::from(2)

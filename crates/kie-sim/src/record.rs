@@ -77,14 +77,19 @@ pub(crate) fn callback_data(world: &World, task: &Task, progress: &Progress) -> 
 }
 
 /// Where the main files of a task are.
-pub(crate) fn result_urls(world: &World, task: &Task) -> Vec<String> {
+pub(crate) fn file_urls(world: &World, task: &Task) -> Vec<String> {
+    let extension = task.format().extension();
+    (0..task.order.count).map(|n| world.file_url(task, &format!("{n}.{extension}"))).collect()
+}
+
+/// Where the record says they are.
+fn told_urls(world: &World, task: &Task) -> Vec<String> {
     let link =
         task.pick(Moment::Link).into_iter().chain(world.scripts.pick(Moment::Link, &task.scene())).next();
     if let Some(Fault::Result(ResultFault::Private(url))) = link {
         return vec![url];
     }
-    let extension = task.format().extension();
-    (0..task.order.count).map(|n| world.file_url(task, &format!("{n}.{extension}"))).collect()
+    file_urls(world, task)
 }
 
 fn fail_fields(outcome: &Outcome) -> Map<String, Value> {
@@ -149,7 +154,7 @@ fn cost_seconds(task: &Task, progress: &Progress) -> u64 {
 
 /// `resultJson` of a success: normally a text.
 fn result_value(world: &World, task: &Task, shape: Option<Shape>) -> Value {
-    let urls = result_urls(world, task);
+    let urls = told_urls(world, task);
     let plain = || plain_result(world, task, &urls);
     let first = urls.first().cloned().unwrap_or_default();
     let text = |value: Value| Value::String(value.to_string());

@@ -135,7 +135,7 @@ impl World {
             completed_ms: progress.outcome.is_some().then_some(progress.done_ms),
             charged_micro: if success { task.order.cost_micro } else { 0 },
             result_urls: if success && task.order.kind != Kind::Text {
-                record::result_urls(self, task)
+                record::file_urls(self, task)
             } else {
                 Vec::new()
             },

@@ -136,6 +136,9 @@ impl Lifecycle {
         let effects =
             [Effect::PushSlotsBack, Effect::OpenBreaker, Effect::CountRefusal].map(|e| draft.has(e));
         self.write_patiently(&draft).await?;
+        if let Some(task) = &failure.task_id {
+            self.store().save_task(job.id, number, task, self.ids().now()).await?;
+        }
         self.after_refusal(job, &failure.words, effects, number).await
     }
 

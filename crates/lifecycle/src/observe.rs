@@ -133,6 +133,10 @@ impl Lifecycle {
         }
         let Some(task) = job.task_id.as_deref() else { return self.failed_without_task(job).await };
         match self.read(job, task).await {
+            // Outputs are fixed once; those of this job were announced before and could not be had.
+            Ok(record) if has_results(&record) && !self.store().assets_of(&[job.id]).await?.is_empty() => {
+                self.write(&self.draft(job).wake_at(None)).await.map(drop)
+            }
             Ok(record) if record.word == TaskWord::Success && has_results(&record) => {
                 tracing::info!(job = %job.id, account = %job.account, task, "gift.found");
                 self.succeeded(job, &record).await

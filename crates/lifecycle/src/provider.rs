@@ -16,6 +16,8 @@ pub struct CreateFailure {
     pub answer: Answer,
     /// The provider's words, shortened.
     pub words: String,
+    /// A task id that came with the refusal all the same: evidence.
+    pub task_id: Option<String>,
 }
 
 /// Why a record could not be read.

@@ -44,7 +44,8 @@ impl Provider for KieProvider {
                     CreateRefusal::NotSent => Answer::NotSent,
                     CreateRefusal::Unknown => Answer::Unknown,
                 };
-                Err(CreateFailure { answer, words: error.to_string() })
+                let task_id = error.task_id().map(|id| id.as_str().to_owned());
+                Err(CreateFailure { answer, words: error.to_string(), task_id })
             }
         }
     }

@@ -64,7 +64,12 @@ pub async fn add_account(
 ///
 /// # Errors
 /// When there is no such open account, or the database fails.
-pub async fn add_token(store: &dyn Store, ids: &Ids, account: AccountId, role: Role) -> anyhow::Result<TokenAdded> {
+pub async fn add_token(
+    store: &dyn Store,
+    ids: &Ids,
+    account: AccountId,
+    role: Role,
+) -> anyhow::Result<TokenAdded> {
     let token: SecretString = lifecycle::account_token(&*ids.chance);
     let at = ids.now();
     let row = NewToken {
@@ -76,6 +81,14 @@ pub async fn add_token(store: &dyn Store, ids: &Ids, account: AccountId, role: R
     };
     store.add_token(&row).await.with_context(|| format!("no token for account {account}"))?;
     Ok(TokenAdded { token: token.expose_secret().to_owned(), role })
+}
+
+/// Whether somebody stands behind this token.
+///
+/// # Errors
+/// When the database fails.
+pub async fn is_token_known(store: &dyn Store, token: &str) -> anyhow::Result<bool> {
+    Ok(store.find_token(&lifecycle::token_hash(token)).await?.is_some())
 }
 
 /// The role of this name.
@@ -90,7 +103,9 @@ pub fn parse_role(word: &str) -> anyhow::Result<Role> {
 async fn currency(store: &dyn Store) -> anyhow::Result<Currency> {
     match store.currency().await? {
         Some(text) => Ok(text.parse()?),
-        None => bail!("the shop was never opened: start kie-web or kie-bot once, so that the currency is fixed"),
+        None => {
+            bail!("the shop was never opened: start kie-web or kie-bot once, so that the currency is fixed")
+        }
     }
 }
 
@@ -98,7 +113,13 @@ async fn currency(store: &dyn Store) -> anyhow::Result<Currency> {
 ///
 /// # Errors
 /// When the amount or key is refused, or the database fails.
-pub async fn top_up(store: &dyn Store, ids: &Ids, account: AccountId, amount: &str, key: &str) -> anyhow::Result<Moved> {
+pub async fn top_up(
+    store: &dyn Store,
+    ids: &Ids,
+    account: AccountId,
+    amount: &str,
+    key: &str,
+) -> anyhow::Result<Moved> {
     let amount = currency(store).await?.parse_amount(amount)?;
     let order = TopUp { account, amount, key, reason: Some("by an operator") };
     moved(store, account, ledger::top_up(store, ids, &order).await?).await

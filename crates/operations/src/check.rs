@@ -17,7 +17,10 @@ pub struct Check {
 
 impl Check {
     /// The outcome of looking at `name`.
-    pub fn new<T: std::fmt::Display, E: std::fmt::Display>(name: &'static str, outcome: Result<T, E>) -> Self {
+    pub fn new<T: std::fmt::Display, E: std::fmt::Display>(
+        name: &'static str,
+        outcome: Result<T, E>,
+    ) -> Self {
         match outcome {
             Ok(seen) => Self { name, ok: true, detail: seen.to_string() },
             Err(error) => Self { name, ok: false, detail: error.to_string() },
@@ -40,12 +43,19 @@ pub async fn check(lifecycle: &Lifecycle, media: &MediaStore) -> Vec<Check> {
     };
     let catalogue = lifecycle.offers().catalogue();
     let faults = catalogue.faults().len();
-    let sale = format!("version {}, {} models for sale", catalogue.version(), lifecycle.offers().count_for_sale());
+    let sale =
+        format!("version {}, {} models for sale", catalogue.version(), lifecycle.offers().count_for_sale());
     vec![
         Check::new("database", store.ping().await.map(|()| store.describe())),
         Check::new("schema", schema),
         Check::new("clock", clock),
-        Check::new("storage", media.probe().await.map(|()| format!("{}: written, read, deleted", media.describe()))),
-        Check::new("catalogue", if faults == 0 { Ok(sale) } else { Err(format!("{sale}; {faults} files are broken")) }),
+        Check::new(
+            "storage",
+            media.probe().await.map(|()| format!("{}: written, read, deleted", media.describe())),
+        ),
+        Check::new(
+            "catalogue",
+            if faults == 0 { Ok(sale) } else { Err(format!("{sale}; {faults} files are broken")) },
+        ),
     ]
 }

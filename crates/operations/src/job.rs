@@ -153,7 +153,11 @@ pub async fn find_job(store: &dyn Store, id_or_task: &str) -> Result<Option<Job>
 ///
 /// # Errors
 /// When the database fails.
-pub async fn job_report(store: &dyn Store, job: &Job, live: Option<&dyn Provider>) -> Result<JobReport, StoreError> {
+pub async fn job_report(
+    store: &dyn Store,
+    job: &Job,
+    live: Option<&dyn Provider>,
+) -> Result<JobReport, StoreError> {
     let filter = TransferFilter { job: Some(job.id), limit: 1000, ..TransferFilter::default() };
     let mut transfers = store.list_transfers(&filter).await?;
     transfers.reverse();

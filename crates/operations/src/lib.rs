@@ -7,9 +7,14 @@ mod job;
 mod smoke;
 mod status;
 
-pub use accounts::{AccountAdded, Moved, TokenAdded, add_account, add_token, adjust, parse_role, refund, top_up};
+pub use accounts::{
+    AccountAdded, Moved, TokenAdded, add_account, add_token, adjust, is_token_known, parse_role, refund,
+    top_up,
+};
 pub use audit::{AuditReport, MediaAudit, audit};
 pub use check::{Check, check};
-pub use job::{AttemptReport, DeliveryReport, JobReport, JobRow, LiveRecord, OutputReport, find_job, job_report, job_row};
-pub use smoke::{SmokeLine, SmokeOptions, Step as SmokeStep, smoke};
-pub use status::{StatusReport, list_jobs, status, stuck_limits, ListState};
+pub use job::{
+    AttemptReport, DeliveryReport, JobReport, JobRow, LiveRecord, OutputReport, find_job, job_report, job_row,
+};
+pub use smoke::{SmokeLine, SmokeOptions, Step as SmokeStep, StoredOutput, smoke};
+pub use status::{ListState, StatusReport, list_jobs, status, stuck_limits};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use domain::{AccountId, AssetRole, AssetState, Job, JobState, Scope};
+use domain::{AccountId, Asset, AssetId, AssetRole, AssetState, Job, JobId, JobState, Recipient, Scope};
 use kie_catalogue::Catalogue;
 use lifecycle::{Lifecycle, OrderRequest};
 use serde::Serialize;
@@ -16,21 +16,34 @@ pub struct SmokeOptions {
     pub account: AccountId,
     /// Models with their inputs; the catalogue's example where none is given.
     pub orders: Vec<(String, Option<Value>)>,
+    /// Who is told of the results.
+    pub recipients: Vec<Recipient>,
     /// How long all may take.
     pub patience: Duration,
+}
+
+/// An output in our storage.
+#[derive(Debug, Clone, Serialize)]
+pub struct StoredOutput {
+    /// Its asset.
+    pub asset: AssetId,
+    /// What a download is called.
+    pub file_name: String,
 }
 
 /// What happened to one order.
 #[derive(Debug, Clone, Serialize)]
 pub struct SmokeLine {
+    /// The job.
+    pub job: JobId,
     /// The model.
     pub model: String,
     /// Where its job ended.
     pub state: JobState,
     /// Outputs in our storage.
     pub outputs: usize,
-    /// Objects of them.
-    pub objects: Vec<String>,
+    /// What they are.
+    pub objects: Vec<StoredOutput>,
     /// Seconds from order to end.
     pub seconds: f64,
     /// Whether it did as it should.
@@ -58,7 +71,7 @@ pub async fn smoke(
     let catalogue = lifecycle.offers().catalogue();
     let mut jobs = Vec::with_capacity(options.orders.len());
     for (model, input) in &options.orders {
-        let job = order(lifecycle, &catalogue, options.account, model, input.clone()).await?;
+        let job = order(lifecycle, &catalogue, options, (model, input.clone())).await?;
         tell(Step::Ordered(&job));
         jobs.push(job);
     }
@@ -88,9 +101,8 @@ const fn settled(job: &Job) -> bool {
 async fn order(
     lifecycle: &Lifecycle,
     catalogue: &Catalogue,
-    account: AccountId,
-    model: &str,
-    input: Option<Value>,
+    options: &SmokeOptions,
+    (model, input): (&str, Option<Value>),
 ) -> anyhow::Result<Job> {
     let known = catalogue.get(model).with_context(|| format!("there is no model {model}"))?;
     let input = input.unwrap_or_else(|| known.example().clone());
@@ -98,7 +110,7 @@ async fn order(
     lifecycle.ids().chance.fill(&mut nonce);
     let key = format!("smoke-{model}-{}", u64::from_le_bytes(nonce));
     let request = OrderRequest {
-        account,
+        account: options.account,
         linked_chat: None,
         fingerprint: lifecycle::fingerprint(&input),
         request_id: key.clone(),
@@ -106,7 +118,7 @@ async fn order(
         model: model.to_owned(),
         input,
         count: None,
-        recipients: None,
+        recipients: Some(options.recipients.clone()),
         draft: false,
     };
     let submitted = lifecycle.submit(&request).await.with_context(|| format!("{model} was refused"))?;
@@ -118,13 +130,14 @@ async fn order(
 
 async fn line(lifecycle: &Lifecycle, job: &Job) -> anyhow::Result<SmokeLine> {
     let assets = lifecycle.store().assets_of(&[job.id]).await?;
-    let stored: Vec<String> = assets
+    let stored: Vec<StoredOutput> = assets
         .into_iter()
         .filter(|asset| asset.role == AssetRole::Output && asset.state == AssetState::Stored)
-        .map(|asset| asset.object)
+        .map(|asset| StoredOutput { file_name: file_name(job, &asset), asset: asset.id })
         .collect();
     let micros = job.entered_at.as_microsecond().saturating_sub(job.created_at.as_microsecond());
     Ok(SmokeLine {
+        job: job.id,
         model: job.model.clone(),
         state: job.state,
         outputs: stored.len(),
@@ -132,4 +145,9 @@ async fn line(lifecycle: &Lifecycle, job: &Job) -> anyhow::Result<SmokeLine> {
         objects: stored,
         seconds: Duration::from_micros(u64::try_from(micros).unwrap_or(0)).as_secs_f64(),
     })
+}
+
+fn file_name(job: &Job, asset: &Asset) -> String {
+    let extension = asset.content_type.as_deref().map_or("bin", media::extension_of);
+    format!("{}-{}.{extension}", job.model, asset.index.saturating_add(1))
 }

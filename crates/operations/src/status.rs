@@ -82,15 +82,15 @@ fn alarms(report: &StatusReport) -> Vec<String> {
             format!("KIE refuses to sell ({reason}): top the account up or check the key; jobs wait")
         }),
         (unclear > 0).then(|| format!("{unclear} jobs are unclear: `list --state unclear`, then `resolve`")),
-        (report.stuck > 0).then(|| format!("{} jobs are stuck: `list --state stuck`, then `job ID`", report.stuck)),
+        (report.stuck > 0)
+            .then(|| format!("{} jobs are stuck: `list --state stuck`, then `job ID`", report.stuck)),
         (dead > 0).then(|| format!("{dead} deliveries are dead: `list --state dead`, then `redeliver`")),
         (!report.off_sale.is_empty())
             .then(|| format!("KIE refuses these models, they are off sale: {}", report.off_sale.join(", "))),
         (!alive).then(|| "no worker was seen for two minutes: start kie-web or kie-bot".to_owned()),
-        report
-            .oldest_due_s
-            .filter(|waits| *waits > 60)
-            .map(|waits| format!("the oldest due row waits for {waits} s: workers are stopped or overloaded")),
+        report.oldest_due_s.filter(|waits| *waits > 60).map(|waits| {
+            format!("the oldest due row waits for {waits} s: workers are stopped or overloaded")
+        }),
         (report.overview.orphans > 0)
             .then(|| format!("{} callbacks name tasks that no job knows", report.overview.orphans)),
     ]

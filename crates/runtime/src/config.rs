@@ -216,7 +216,9 @@ pub struct PriceConfig {
     pub prices: Option<PathBuf>,
     /// Models that are given away, comma separated.
     #[arg(
-        long, env = "FREE_MODELS", value_delimiter = ',',
+        long,
+        env = "FREE_MODELS",
+        value_delimiter = ',',
         default_value = "z-image,qwen/text-to-image,qwen/image-to-image,qwen/image-edit"
     )]
     pub free_models: Vec<String>,
@@ -249,7 +251,8 @@ pub struct Rate(pub Option<u32>);
 
 fn rate(text: &str) -> Result<Rate, String> {
     let digits = text.strip_suffix("/s").unwrap_or(text);
-    let count: u32 = digits.parse().map_err(|_not_a_number| format!("`{text}` is not a rate such as 50/s, or 0"))?;
+    let count: u32 =
+        digits.parse().map_err(|_not_a_number| format!("`{text}` is not a rate such as 50/s, or 0"))?;
     Ok(Rate((count > 0).then_some(count)))
 }
 

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use domain::Clock;
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -52,15 +51,12 @@ pub struct Front {
 ///
 /// # Errors
 /// As [`open_services`]; also when the address is taken.
-pub async fn serve(
-    config: &Config,
-    front: Front,
-    shutdown: CancellationToken,
-) -> anyhow::Result<Running> {
+pub async fn serve(config: &Config, front: Front, shutdown: CancellationToken) -> anyhow::Result<Running> {
     let services = open_services(config).await?;
     let listen = config.http.listen();
-    let listener =
-        TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}: is it in use?"))?;
+    let listener = TcpListener::bind(listen)
+        .await
+        .with_context(|| format!("cannot listen on {listen}: is it in use?"))?;
     serve_services(config, services, front, listener, shutdown).await
 }
 
@@ -92,9 +88,11 @@ pub async fn serve_services(
     if let Some((address, app)) = metrics {
         let listener = TcpListener::bind(address).await.context("METRICS_ADDR cannot be bound")?;
         let (router, stop) = (web::metrics_router(app)?, shutdown.clone());
-        tasks.spawn(guarded("metrics", shutdown.clone(), async move {
-            web::serve(listener, router, stop).await
-        }));
+        tasks.spawn(guarded(
+            "metrics",
+            shutdown.clone(),
+            async move { web::serve(listener, router, stop).await },
+        ));
     }
     if let Some(worker) = worker {
         let stop = shutdown.clone();
@@ -142,17 +140,22 @@ fn settings(config: &Config, demo_token: Option<SecretString>) -> web::Settings 
         allowed_origins: config.limits.allowed_origins.clone(),
         upload_max_bytes: config.media.upload_max_bytes,
         legacy_callbacks: config.shop.legacy_callbacks.clone(),
-        jwks: config.shop.auth_jwks_url.clone().map(|url| web::JwksSettings {
-            url,
-            audience: config.shop.auth_audience.clone(),
-        }),
+        jwks: config
+            .shop
+            .auth_jwks_url
+            .clone()
+            .map(|url| web::JwksSettings { url, audience: config.shop.auth_audience.clone() }),
         demo_token,
         default_language: config.shop.default_language.clone(),
     }
 }
 
 /// One line each: what an operator wants to see first.
-async fn start_lines(config: &Config, services: &Services, address: std::net::SocketAddr) -> anyhow::Result<()> {
+async fn start_lines(
+    config: &Config,
+    services: &Services,
+    address: std::net::SocketAddr,
+) -> anyhow::Result<()> {
     let lifecycle: &Arc<_> = &services.lifecycle;
     let store = lifecycle.store();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "start.version");
@@ -166,8 +169,10 @@ async fn start_lines(config: &Config, services: &Services, address: std::net::So
     tracing::info!(storage = services.media.describe(), "start.storage");
     tracing::info!(%address, public_url = %config.http.public_url, now = %lifecycle.ids().clock.now(), "start.address");
     if callbacks_unreachable(config) {
-        tracing::warn!("start.callbacks: PUBLIC_URL is of this machine alone, so KIE is given no callback address; \
-                        results are found by polling");
+        tracing::warn!(
+            "start.callbacks: PUBLIC_URL is of this machine alone, so KIE is given no callback address; \
+                        results are found by polling"
+        );
     }
     Ok(())
 }

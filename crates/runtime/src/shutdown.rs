@@ -10,8 +10,7 @@ use tokio_util::task::TaskTracker;
 /// When the signals cannot be listened to.
 pub fn shutdown_token(tasks: &TaskTracker) -> std::io::Result<CancellationToken> {
     let token = CancellationToken::new();
-    let (mut terminate, mut interrupt) =
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let stop = token.clone();
     tasks.spawn(async move {
         let mut asked = 0;

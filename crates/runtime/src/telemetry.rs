@@ -20,7 +20,9 @@ pub fn init_telemetry(filter: &str, format: LogFormat) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(filter)?;
     let registry = tracing_subscriber::registry().with(filter);
     match format {
-        LogFormat::Pretty => registry.with(fmt::layer().with_target(false).with_writer(std::io::stderr)).try_init()?,
+        LogFormat::Pretty => {
+            registry.with(fmt::layer().with_target(false).with_writer(std::io::stderr)).try_init()?
+        }
         LogFormat::Json => {
             registry.with(fmt::layer().json().flatten_event(true).with_writer(std::io::stderr)).try_init()?;
         }

@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use delivery::Webhooks;
-use domain::{Clock, Timestamp};
+use domain::{AssetId, Clock, Timestamp};
 use kie_catalogue::Catalogue;
 use kie_client::{Client, RetryPolicy};
 use ledger::Ids;
 use lifecycle::{
-    KieProvider, Lifecycle, MediaVault, Offers, Policy, Ports, PriceList, Pricing, Provider, SecretKeys, Vault, Worker, WorkerOptions,
+    KieProvider, Lifecycle, MediaVault, Offers, Policy, Ports, PriceList, Pricing, Provider, SecretKeys,
+    Vault, Worker, WorkerOptions,
 };
-use media::{FetchLimits, Fetcher, LinkMode, LinkSigner, MediaStore, ThumbnailLimits, Thumbnailer};
+use media::{FetchLimits, Fetcher, LinkMode, LinkSigner, MediaStore, ThumbnailLimits, Thumbnailer, Variant};
 use operations::Check;
 use outbound::{AllowList, ClientOptions, Guard};
 use secrecy::ExposeSecret;
@@ -49,6 +50,11 @@ impl Services {
         Worker::new(self.lifecycle.clone(), options)
     }
 
+    /// Path and signed query under which an asset is served; `file_name` is what a download is called.
+    pub fn media_link(&self, asset: AssetId, file_name: &str) -> String {
+        self.links.link(asset, Variant::Original, file_name, self.clock.now())
+    }
+
     /// Closes the database.
     pub async fn close(&self) {
         self.lifecycle.store().close().await;
@@ -76,7 +82,9 @@ pub fn open_provider(config: &KieConfig) -> anyhow::Result<Arc<dyn Provider>> {
 /// Looks at what lies outside: KIE's account, and our own public address without following redirects.
 pub async fn check_outside(config: &Config) -> Vec<Check> {
     let credit = match kie_client(&config.kie) {
-        Ok(client) => client.credit().await.map(|_credits| "the key is good").map_err(|error| error.to_string()),
+        Ok(client) => {
+            client.credit().await.map(|_credits| "the key is good").map_err(|error| error.to_string())
+        }
         Err(error) => Err(error.to_string()),
     };
     vec![Check::new("KIE key", credit), Check::new("PUBLIC_URL", public_address(config).await)]
@@ -85,9 +93,10 @@ pub async fn check_outside(config: &Config) -> Vec<Check> {
 async fn public_address(config: &Config) -> Result<String, String> {
     let base = config.http.public_url.as_str().trim_end_matches('/');
     let url = Url::parse(&format!("{base}/healthz")).map_err(|error| error.to_string())?;
-    let allow: AllowList = format!("{}:{}", url.host_str().unwrap_or(""), url.port_or_known_default().unwrap_or(80))
-        .parse()
-        .map_err(|error: outbound::ParseAllowListError| error.to_string())?;
+    let allow: AllowList =
+        format!("{}:{}", url.host_str().unwrap_or(""), url.port_or_known_default().unwrap_or(80))
+            .parse()
+            .map_err(|error: outbound::ParseAllowListError| error.to_string())?;
     let client = Guard::new(allow).client(&ClientOptions::default()).map_err(|error| error.to_string())?;
     let request = client.request(outbound::Method::GET, &url).map_err(|error| error.to_string())?;
     let answer = client.send(request).await.map_err(|error| error.to_string())?;
@@ -156,9 +165,8 @@ pub fn open_media(config: &MediaConfig) -> anyhow::Result<MediaStore> {
             Url::from_file_path(&folder).map(String::from).unwrap_or_default()
         }
     };
-    let credentials = std::env::vars().filter(|(name, _)| {
-        ["AWS_", "GOOGLE_", "AZURE_"].iter().any(|prefix| name.starts_with(prefix))
-    });
+    let credentials = std::env::vars()
+        .filter(|(name, _)| ["AWS_", "GOOGLE_", "AZURE_"].iter().any(|prefix| name.starts_with(prefix)));
     MediaStore::open(&url, credentials).context("MEDIA_URL cannot be opened")
 }
 

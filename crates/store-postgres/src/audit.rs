@@ -10,7 +10,10 @@ const INVARIANTS: &[&str] = &["I1", "I2", "I4", "I5"];
 const NOUNS: &[&str] = &["account", "asset", "delivery", "job", "transfer"];
 
 /// At most a thousand findings, by invariant, noun and id.
-#[expect(clippy::too_many_lines, reason = "one statement: every rule reads the same snapshot and the same folds")]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one statement: every rule reads the same snapshot and the same folds"
+)]
 pub(crate) async fn audit(store: &PostgresStore) -> Result<Vec<AuditFinding>, StoreError> {
     let begin = store.pool.begin_with("begin isolation level repeatable read read only");
     let mut snapshot = begin.await.map_err(store_error)?;

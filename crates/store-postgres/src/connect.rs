@@ -72,7 +72,7 @@ impl PostgresStore {
         schema::migrate(&mut connection).await?;
         schema::check(&mut connection).await?;
         drop(connection.close().await);
-        Ok(Self::over(target, options))
+        Ok(Self::over(target, &options))
     }
 
     /// Connects and changes nothing: refuses a schema that is not the one this program knows.
@@ -81,15 +81,15 @@ impl PostgresStore {
         let mut connection = open(&target, options.acquire_timeout).await?;
         schema::check(&mut connection).await?;
         drop(connection.close().await);
-        Ok(Self::over(target, options))
+        Ok(Self::over(target, &options))
     }
 
-    fn over(target: PgConnectOptions, options: PostgresOptions) -> Self {
+    fn over(target: PgConnectOptions, options: &PostgresOptions) -> Self {
         let database = target.get_database().unwrap_or_else(|| target.get_username());
         let (host, port) = (target.get_host(), target.get_port());
         let place = format!("postgres {host}:{port}/{database}, pool of {}", options.max_connections);
         let signals = Signals::start(target.clone());
-        Self { pool: pool(target, &options), signals: Arc::new(signals), place: place.into() }
+        Self { pool: pool(target, options), signals: Arc::new(signals), place: place.into() }
     }
 
     /// Engine, address and pool, without credentials.
@@ -127,26 +127,24 @@ fn pool(target: PgConnectOptions, options: &PostgresOptions) -> PgPool {
         ("idle_in_transaction_session_timeout", options.idle_in_transaction_timeout),
     ]
     .map(|(name, limit)| (name, limit.as_millis().to_string()));
+    let [statement, lock, idle] = limits;
+    // The statements are long and their best plans do not depend on their parameters: planning each anew costs more than
+    // running it. Reports, whose plans do depend on their window, ask for the opposite.
+    let settings = [statement, lock, idle, ("plan_cache_mode", "force_generic_plan".to_owned())];
     PgPoolOptions::new()
         .max_connections(options.max_connections.max(1))
         .acquire_timeout(options.acquire_timeout)
         .idle_timeout(options.idle_timeout)
         .after_connect(move |connection, _meta| {
-            let limits = limits.clone();
+            let settings = settings.clone();
             Box::pin(async move {
-                let [statement, lock, idle] = &limits;
-                sqlx::query(
-                    "select set_config($1, $2, false), set_config($3, $4, false), set_config($5, $6, false)",
-                )
-                .persistent(false)
-                .bind(statement.0)
-                .bind(&statement.1)
-                .bind(lock.0)
-                .bind(&lock.1)
-                .bind(idle.0)
-                .bind(&idle.1)
-                .execute(connection)
-                .await?;
+                let (names, values): (Vec<_>, Vec<_>) = settings.into_iter().unzip();
+                sqlx::query("select set_config(n.name, n.value, false) from unnest($1::text[], $2::text[]) n(name, value)")
+                    .persistent(false)
+                    .bind(names)
+                    .bind(values)
+                    .execute(connection)
+                    .await?;
                 Ok(())
             })
         })

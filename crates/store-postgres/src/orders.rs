@@ -63,6 +63,9 @@ impl OrderStore for PostgresStore {
     }
 }
 
+/// A limit of so many open jobs is none: they are not counted then.
+const UNLIMITED: i64 = 1_000_000;
+
 /// What the one statement did.
 enum Inserted {
     Opened,
@@ -141,6 +144,7 @@ impl Columns {
 #[expect(clippy::too_many_lines, reason = "one statement and its thirty-six parameters")]
 async fn insert(store: &PostgresStore, order: &NewOrder, columns: &Columns) -> Result<Inserted, StoreError> {
     let Columns { delta, movements, lines, .. } = columns;
+    let open_jobs = Some(i64::from(order.limits.open_jobs)).filter(|most| *most < UNLIMITED);
     let free_per_day = i32::try_from(order.limits.free_per_day).unwrap_or(i32::MAX);
     let inserted = sqlx::query!(
         r#"with new_job as (
@@ -151,7 +155,7 @@ async fn insert(store: &PostgresStore, order: &NewOrder, columns: &Columns) -> R
            ), owner as (
              select id from kie.account where id = $1 and closed_at is null
            ), open as (
-             select $20::bigint = 0 or $7::bigint > (
+             select $20::bigint = 0 or $7::bigint is null or $7 > (
                select count(*) from kie.job where account_id = $1
                  and state in ('pending', 'submitting', 'unclear', 'running', 'storing')) as below
            ), first as (
@@ -183,10 +187,8 @@ async fn insert(store: &PostgresStore, order: &NewOrder, columns: &Columns) -> R
              -- Checks refuse a balance below zero and undo the whole. A closed account and one job too many, which only
              -- show once the row is locked, are made to look like one. The count has the jobs of this order in it.
              update kie.account a
-             set available = case when a.closed_at is not null then -1
-                                  when kie.open_jobs(a.id) - $20 >= $7 then a.available
-                                  else a.available + $23 end,
-                 held = case when kie.open_jobs(a.id) - $20 >= $7 then -1 else a.held + $24 end
+             set available = case when a.closed_at is null then a.available + $23 else -1 end,
+                 held = case when $7::bigint is not null and kie.open_jobs(a.id) - $20 >= $7 then -1 else a.held + $24 end
              from first, (select count(*) from rest) r, (select count(*) from free) f
              where a.id = first.account_id and $20::bigint > 0
              returning a.id
@@ -212,7 +214,7 @@ async fn insert(store: &PostgresStore, order: &NewOrder, columns: &Columns) -> R
         order.batch.map(domain::BatchId::as_uuid),
         clean(&order.request_id),
         moment(order.at),
-        i64::from(order.limits.open_jobs),
+        open_jobs,
         &columns.ids,
         &columns.models,
         &columns.kinds,

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use domain::{DeliveryState, Job, JobState, Timestamp};
+use sqlx::PgConnection;
 use store::{AuditFinding, KindCounts, ModelTimes, Overview, ReportStore, StoreError, StuckLimits};
 
 use crate::PostgresStore;
@@ -17,14 +18,21 @@ impl ReportStore for PostgresStore {
 
     async fn overview(&self, since: Timestamp, now: Timestamp) -> Result<Overview, StoreError> {
         let since = moment(since);
-        Ok(Overview {
-            states: states(self, since).await?,
-            deliveries: deliveries(self, since).await?,
-            models: models(self, since).await?,
-            outputs: outputs(self, since).await?,
-            oldest_due: oldest_due(self, moment(now)).await?,
-            orphans: orphans(self, since).await?,
-        })
+        let begin = self.pool.begin_with("begin isolation level repeatable read read only");
+        let mut snapshot = begin.await.map_err(store_error)?;
+        // How much of the history a window holds decides between index and scan.
+        let plans = sqlx::query("set local plan_cache_mode = 'force_custom_plan'");
+        plans.execute(&mut *snapshot).await.map_err(store_error)?;
+        let overview = Overview {
+            states: states(&mut snapshot, since).await?,
+            deliveries: deliveries(&mut snapshot, since).await?,
+            models: models(&mut snapshot, since).await?,
+            outputs: outputs(&mut snapshot, since).await?,
+            oldest_due: oldest_due(&mut snapshot, moment(now)).await?,
+            orphans: orphans(&mut snapshot, since).await?,
+        };
+        snapshot.rollback().await.map_err(store_error)?;
+        Ok(overview)
     }
 
     async fn stuck_jobs(
@@ -50,7 +58,7 @@ impl ReportStore for PostgresStore {
 }
 
 /// What ended in the window changed in it too: that is the indexed column.
-async fn states(store: &PostgresStore, since: Moment) -> Result<Vec<(JobState, u64)>, StoreError> {
+async fn states(snapshot: &mut PgConnection, since: Moment) -> Result<Vec<(JobState, u64)>, StoreError> {
     let rows = sqlx::query!(
         r#"select state as "state!", count(*) as "jobs!" from (
              select state from kie.job
@@ -61,7 +69,7 @@ async fn states(store: &PostgresStore, since: Moment) -> Result<Vec<(JobState, u
            group by state"#,
         since,
     );
-    let rows = rows.fetch_all(&store.pool).await.map_err(store_error)?;
+    let rows = rows.fetch_all(snapshot).await.map_err(store_error)?;
     let counted =
         rows.iter().map(|row| Ok((word("job", "state", &row.state)?, number("job", "count", row.jobs)?)));
     let mut counts: Vec<(JobState, u64)> = counted.collect::<Result<_, StoreError>>()?;
@@ -69,7 +77,10 @@ async fn states(store: &PostgresStore, since: Moment) -> Result<Vec<(JobState, u
     Ok(counts)
 }
 
-async fn deliveries(store: &PostgresStore, since: Moment) -> Result<Vec<(DeliveryState, u64)>, StoreError> {
+async fn deliveries(
+    snapshot: &mut PgConnection,
+    since: Moment,
+) -> Result<Vec<(DeliveryState, u64)>, StoreError> {
     let rows = sqlx::query!(
         r#"select state as "state!", count(*) as "deliveries!" from (
              select state from kie.delivery where wake_at is not null
@@ -79,7 +90,7 @@ async fn deliveries(store: &PostgresStore, since: Moment) -> Result<Vec<(Deliver
            group by state"#,
         since,
     );
-    let rows = rows.fetch_all(&store.pool).await.map_err(store_error)?;
+    let rows = rows.fetch_all(snapshot).await.map_err(store_error)?;
     let counted = rows.iter().map(|row| {
         Ok((word("delivery", "state", &row.state)?, number("delivery", "count", row.deliveries)?))
     });
@@ -88,7 +99,7 @@ async fn deliveries(store: &PostgresStore, since: Moment) -> Result<Vec<(Deliver
     Ok(counts)
 }
 
-async fn models(store: &PostgresStore, since: Moment) -> Result<Vec<ModelTimes>, StoreError> {
+async fn models(snapshot: &mut PgConnection, since: Moment) -> Result<Vec<ModelTimes>, StoreError> {
     let rows = sqlx::query!(
         r#"select model as "model!", count(*) as "jobs!", count(*) filter (where state = 'done') as "done!",
              coalesce(percentile_cont(0.5) within group (order by took) filter (where state = 'done'), 0) as "p50!",
@@ -99,7 +110,7 @@ async fn models(store: &PostgresStore, since: Moment) -> Result<Vec<ModelTimes>,
            group by model order by count(*) desc, model limit 50"#,
         since,
     );
-    let rows = rows.fetch_all(&store.pool).await.map_err(store_error)?;
+    let rows = rows.fetch_all(snapshot).await.map_err(store_error)?;
     rows.into_iter()
         .map(|row| {
             let (jobs, done) = (number("job", "count", row.jobs)?, number("job", "count", row.done)?);
@@ -108,7 +119,7 @@ async fn models(store: &PostgresStore, since: Moment) -> Result<Vec<ModelTimes>,
         .collect()
 }
 
-async fn outputs(store: &PostgresStore, since: Moment) -> Result<Vec<KindCounts>, StoreError> {
+async fn outputs(snapshot: &mut PgConnection, since: Moment) -> Result<Vec<KindCounts>, StoreError> {
     let rows = sqlx::query!(
         r#"select a.kind as "kind!", count(*) as "expected!", count(*) filter (where a.state = 'stored') as "stored!",
              coalesce(sum(a.bytes) filter (where a.state = 'stored'), 0)::bigint as "bytes!"
@@ -117,7 +128,7 @@ async fn outputs(store: &PostgresStore, since: Moment) -> Result<Vec<KindCounts>
            group by a.kind order by a.kind"#,
         since,
     );
-    let rows = rows.fetch_all(&store.pool).await.map_err(store_error)?;
+    let rows = rows.fetch_all(snapshot).await.map_err(store_error)?;
     rows.into_iter()
         .map(|row| {
             Ok(KindCounts {
@@ -130,7 +141,7 @@ async fn outputs(store: &PostgresStore, since: Moment) -> Result<Vec<KindCounts>
         .collect()
 }
 
-async fn oldest_due(store: &PostgresStore, now: Moment) -> Result<Option<Timestamp>, StoreError> {
+async fn oldest_due(snapshot: &mut PgConnection, now: Moment) -> Result<Option<Timestamp>, StoreError> {
     let oldest = sqlx::query_scalar!(
         r#"select wake_at as "wake_at!" from kie.job
            where wake_at is not null and state <> 'pending' and wake_at <= $1
@@ -138,13 +149,13 @@ async fn oldest_due(store: &PostgresStore, now: Moment) -> Result<Option<Timesta
            order by wake_at limit 1"#,
         now,
     );
-    Ok(oldest.fetch_optional(&store.pool).await.map_err(store_error)?.map(Moment::to_jiff))
+    Ok(oldest.fetch_optional(snapshot).await.map_err(store_error)?.map(Moment::to_jiff))
 }
 
-async fn orphans(store: &PostgresStore, since: Moment) -> Result<u64, StoreError> {
+async fn orphans(snapshot: &mut PgConnection, since: Moment) -> Result<u64, StoreError> {
     let orphans = sqlx::query_scalar!(
         r#"select coalesce(sum(times), 0)::bigint as "times!" from kie.orphan where last_at >= $1"#,
         since
     );
-    number("orphan", "times", orphans.fetch_one(&store.pool).await.map_err(store_error)?)
+    number("orphan", "times", orphans.fetch_one(snapshot).await.map_err(store_error)?)
 }

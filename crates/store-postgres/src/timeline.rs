@@ -73,3 +73,25 @@ pub(crate) async fn write(store: &PostgresStore, lines: &Lines, at: Moment) -> R
     .map_err(store_error)?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_with_one_fold_key_are_one_line_within_their_job() {
+        let line = |fold: Option<&str>| NewEntry {
+            source: "worker",
+            event: "poll.failed",
+            detail: Some("nul \0".to_owned()),
+            fold: fold.map(str::to_owned),
+        };
+        let mut lines =
+            Lines::of(Uuid::from_u128(1), &[line(Some("a")), line(None), line(Some("a")), line(None)]);
+        lines.add(Uuid::from_u128(2), &[line(Some("a"))]);
+        assert_eq!(lines.times, [2, 1, 1, 1]);
+        assert_eq!(lines.folds, [Some("a".to_owned()), None, None, Some("a".to_owned())]);
+        assert_eq!(lines.jobs.last(), Some(&Uuid::from_u128(2)));
+        assert!(lines.details.iter().flatten().all(|detail| !detail.contains('\0')));
+    }
+}

@@ -19,7 +19,8 @@ pub(crate) async fn run(json: bool, command: &AccountCommand) -> anyhow::Result<
         AccountCommand::Add { name, telegram, external, database } => {
             let store = runtime::open_store(database).await?;
             let added =
-                operations::add_account(&*store, &ids, external.clone(), name.clone(), *telegram, false).await?;
+                operations::add_account(&*store, &ids, external.clone(), name.clone(), *telegram, false)
+                    .await?;
             show::print(json, &added, |added| added.id.clone())?;
             store.close().await;
         }
@@ -89,9 +90,13 @@ async fn list(json: bool, database: &runtime::config::DatabaseConfig) -> anyhow:
         }));
     }
     show::print(json, &rows, |rows| {
-        let cell = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let cell =
+            |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let lines = rows.iter().map(|row| {
-            ["id", "external_id", "name", "available", "held"].iter().map(|field| cell(&row[*field])).collect()
+            ["id", "external_id", "name", "available", "held"]
+                .iter()
+                .map(|field| cell(&row[*field]))
+                .collect()
         });
         show::table(&["id", "external", "name", "available", "held"], lines)
     })?;

@@ -93,7 +93,12 @@ pub(crate) async fn refund(
     Ok(ExitCode::SUCCESS)
 }
 
-pub(crate) async fn redeliver(json: bool, database: &DatabaseConfig, id: &str, act: &Act) -> anyhow::Result<ExitCode> {
+pub(crate) async fn redeliver(
+    json: bool,
+    database: &DatabaseConfig,
+    id: &str,
+    act: &Act,
+) -> anyhow::Result<ExitCode> {
     let store = runtime::open_store_for_reading(database).await?;
     let job = job(&*store, id).await?;
     if !go_on(json, act, &format!("send the deliveries of job {} again", job.id))? {

@@ -23,14 +23,19 @@ pub(crate) async fn audit(
     let media = media.as_ref().map(|media| (media, depth));
     let report = operations::audit(&*store, media, runtime::now()).await?;
     show::print(json, &report, |report| {
-        let objects = report.objects_checked.map(|count| format!(", {count} objects compared")).unwrap_or_default();
+        let objects =
+            report.objects_checked.map(|count| format!(", {count} objects compared")).unwrap_or_default();
         if report.findings.is_empty() {
             return format!("clean{objects}");
         }
         let rows = report.findings.iter().map(|found| {
             vec![found.invariant.to_owned(), found.noun.to_owned(), found.id.clone(), found.detail.clone()]
         });
-        format!("{}\n{} findings{objects}", show::table(&["", "what", "id", "wrong"], rows), report.findings.len())
+        format!(
+            "{}\n{} findings{objects}",
+            show::table(&["", "what", "id", "wrong"], rows),
+            report.findings.len()
+        )
     })?;
     store.close().await;
     Ok(if report.findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -51,7 +56,8 @@ fn status_text(report: &StatusReport, hours: u64) -> String {
     };
     let overview = &report.overview;
     let states: Vec<_> = overview.states.iter().map(|(state, count)| (state.to_string(), *count)).collect();
-    let deliveries: Vec<_> = overview.deliveries.iter().map(|(state, count)| (state.to_string(), *count)).collect();
+    let deliveries: Vec<_> =
+        overview.deliveries.iter().map(|(state, count)| (state.to_string(), *count)).collect();
     let models = overview.models.iter().map(|model| {
         vec![
             model.model.clone(),
@@ -117,10 +123,9 @@ fn job_text(report: &JobReport) -> String {
             optional(&one.last_error),
         ]
     });
-    let transfers = report
-        .transfers
-        .iter()
-        .map(|(kind, amount, key, at)| vec![kind.to_string(), amount.minor().to_string(), key.clone(), at.to_string()]);
+    let transfers = report.transfers.iter().map(|(kind, amount, key, at)| {
+        vec![kind.to_string(), amount.minor().to_string(), key.clone(), at.to_string()]
+    });
     let timeline = report.timeline.iter().map(|(at, times, source, event, detail)| {
         let often = if *times > 1 { format!("×{times}") } else { String::new() };
         vec![at.to_string(), often, source.clone(), event.clone(), optional(detail)]
@@ -179,7 +184,10 @@ pub(crate) async fn list(
     } else {
         let rows: Vec<JobRow> = jobs.iter().map(operations::job_row).collect();
         show::print(json, &rows, |rows| {
-            show::table(&["job", "model", "state", "since", "cause", "task", "words"], rows.iter().map(job_line))
+            show::table(
+                &["job", "model", "state", "since", "cause", "task", "words"],
+                rows.iter().map(job_line),
+            )
         })?;
     }
     store.close().await;

@@ -45,7 +45,8 @@ pub(crate) async fn check(json: bool, config: &Config) -> anyhow::Result<ExitCod
 }
 
 /// The models that a deployment gives away, and one paid one of each kind.
-const PAID: [&str; 3] = ["flux-2/pro-text-to-image", "kling-2.6/text-to-video", "elevenlabs/text-to-speech-turbo-2-5"];
+const PAID: [&str; 3] =
+    ["flux-2/pro-text-to-image", "kling-2.6/text-to-video", "elevenlabs/text-to-speech-turbo-2-5"];
 
 pub(crate) async fn smoke(
     json: bool,
@@ -62,13 +63,16 @@ pub(crate) async fn smoke(
             let external = Some("smoke".to_owned());
             let name = Some("smoke test".to_owned());
             let added =
-                operations::add_account(lifecycle.store(), lifecycle.ids(), external, name, None, false).await?;
+                operations::add_account(lifecycle.store(), lifecycle.ids(), external, name, None, false)
+                    .await?;
             added.id.parse()?
         }
     };
-    let models = config.prices.free_models.iter().map(String::as_str).chain(PAID.into_iter().filter(|_| real));
+    let models =
+        config.prices.free_models.iter().map(String::as_str).chain(PAID.into_iter().filter(|_| real));
     let orders = models.map(|model| (model.to_owned(), None)).collect();
-    let options = SmokeOptions { account, orders, patience: Duration::from_mins(minutes) };
+    let options =
+        SmokeOptions { account, orders, recipients: Vec::new(), patience: Duration::from_mins(minutes) };
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
     let (worker, token) = (services.worker("kie-reconciler smoke"), stop.clone());
     tasks.spawn(async move { worker.run(token).await });

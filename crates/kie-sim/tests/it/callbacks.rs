@@ -86,7 +86,7 @@ async fn spacing_and_lateness_hold() {
     let arrived = receiver.wait_for(2).await;
     assert!(arrived[1].at - arrived[0].at >= Duration::from_millis(240));
     let receiver = Receiver::start(&[]).await;
-    let id = bench.accepted("kite [sim:callback=late:300ms]", Some(&receiver.url)).await;
+    let id = bench.accepted("kite [sim:callback=late:1s]", Some(&receiver.url)).await;
     bench.finished(&id).await;
     assert!(receiver.arrived().is_empty());
     receiver.wait_for(1).await;
@@ -100,7 +100,7 @@ async fn callbacks_can_be_missing_early_before_the_answer_or_many() {
     assert!(arrived.iter().all(|one| one.body == arrived[0].body));
     let receiver = Receiver::start(&[]).await;
     let id = bench
-        .accepted("kite [sim:duration=10m] [sim:callback=early] [sim:duration=900ms]", Some(&receiver.url))
+        .accepted("kite [sim:duration=10m] [sim:callback=early] [sim:duration=2s]", Some(&receiver.url))
         .await;
     receiver.wait_for(1).await;
     assert_eq!(bench.record(&id).await["data"]["state"], "waiting");

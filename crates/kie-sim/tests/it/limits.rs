@@ -41,12 +41,12 @@ async fn reads_of_one_task_are_limited() {
 
 #[tokio::test]
 async fn young_and_unknown_tasks_have_no_record() {
-    let bench = Bench::with(SimConfig { young: Duration::from_millis(300), ..quick() }).await;
+    let bench = Bench::with(SimConfig { young: Duration::from_secs(1), ..quick() }).await;
     let id = bench.accepted("a kite", None).await;
     let young = bench.record(&id).await;
     assert_eq!((young["code"].as_i64(), young["msg"].as_str()), (Some(422), Some("recordInfo is null")));
     assert_eq!(bench.record("5e0b7c1d9f2a4836b1c0d2e3f4a59687").await["code"], 422);
-    tokio::time::sleep(Duration::from_millis(320)).await;
+    tokio::time::sleep(Duration::from_millis(1020)).await;
     assert_eq!(bench.finished(&id).await["state"], "success");
     let no_id = Bench::envelope(bench.get("api/v1/jobs/recordInfo")).await;
     assert_eq!(no_id["code"], 400);
@@ -61,9 +61,9 @@ async fn a_lack_of_credits_can_be_a_500() {
 
 #[tokio::test]
 async fn results_and_links_expire() {
-    let life = Duration::from_millis(400);
+    let life = Duration::from_millis(2500);
     let bench =
-        Bench::with(SimConfig { result_life: life, link_life: Duration::from_millis(150), ..quick() }).await;
+        Bench::with(SimConfig { result_life: life, link_life: Duration::from_secs(1), ..quick() }).await;
     let id = bench.accepted("a kite", None).await;
     let url = result_urls(&bench.finished(&id).await).remove(0);
     assert_eq!(bench.http.get(&url).send().await.unwrap().status(), 200);
@@ -73,7 +73,7 @@ async fn results_and_links_expire() {
     assert_eq!(bench.http.get(&link).send().await.unwrap().status(), 200);
     let forged = link.replace("sign=", "sign=0");
     assert_eq!(bench.http.get(&forged).send().await.unwrap().status(), 403);
-    tokio::time::sleep(Duration::from_millis(170)).await;
+    tokio::time::sleep(Duration::from_millis(1020)).await;
     assert_eq!(bench.http.get(&link).send().await.unwrap().status(), 403);
     tokio::time::sleep(life).await;
     assert_eq!(bench.http.get(&url).send().await.unwrap().status(), 404);

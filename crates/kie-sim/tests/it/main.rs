@@ -13,3 +13,4 @@ mod record_faults;
 mod results;
 mod support;
 mod uploads;
+mod wire;

@@ -17,7 +17,7 @@ async fn tasks_go_on_after_a_restart() {
     bench.finished(&done).await;
     let failed = bench.accepted("failed [sim:fail=500:no]", None).await;
     bench.finished(&failed).await;
-    let pending = bench.accepted("pending [sim:duration=700ms]", Some(&receiver.url)).await;
+    let pending = bench.accepted("pending [sim:duration=3s]", Some(&receiver.url)).await;
     let upload = json!({"base64Data": "aGVsbG8=", "uploadPath": "texts", "fileName": "a.txt"});
     let uploaded = Bench::envelope(bench.post("api/file-base64-upload", &upload)).await;
     let balance = bench.sim.credits_micro();

@@ -79,11 +79,11 @@ async fn wrong_uploads_are_refused() {
 
 #[tokio::test]
 async fn uploads_expire() {
-    let bench = Bench::with(SimConfig { upload_life: Duration::from_millis(200), ..quick() }).await;
+    let bench = Bench::with(SimConfig { upload_life: Duration::from_secs(1), ..quick() }).await;
     let body = json!({"base64Data": "aGVsbG8=", "uploadPath": "texts"});
     let answer = Bench::envelope(bench.post("api/file-base64-upload", &body)).await;
     fetched(&bench, &answer).await;
-    tokio::time::sleep(Duration::from_millis(220)).await;
+    tokio::time::sleep(Duration::from_millis(1020)).await;
     let gone = bench.http.get(answer["data"]["downloadUrl"].as_str().unwrap()).send().await.unwrap();
     assert_eq!(gone.status(), 404);
 }

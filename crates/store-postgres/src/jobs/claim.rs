@@ -8,7 +8,7 @@ use crate::error::store_error;
 use crate::row::{all, column, jobs, moment};
 
 /// `gate` says how many pending rows may go out; `due` gives each its turn, counted with the slots that its account has in
-/// use. Both kinds of rows are locked by `skip locked` and mixed one to one, so that neither starves the other.
+/// use. More rows are looked at than are wanted, because other workers may be claiming the same ones. Both kinds of rows are locked by `skip locked` and mixed one to one, so that neither starves the other.
 pub(super) async fn claim(store: &PostgresStore, claim: &ClaimJobs) -> Result<Vec<Job>, StoreError> {
     let slots: Option<i32> = claim.slots.map(column).transpose()?;
     let rows = jobs!(
@@ -18,27 +18,29 @@ pub(super) async fn claim(store: &PostgresStore, claim: &ClaimJobs) -> Result<Ve
            from (select case when $4::integer is null then $3::bigint else least($3::bigint, (
                    select count(*) from kie.create_slot where number < $4 and free_at <= $1)) end as free) f
            left join kie.breaker b on b.provider = 'kie'
-         ), due as (
-           select id, account_id, wake_at, deadline_at <= $1 as expired,
+         ), due as materialized (
+           select id, account_id, wake_at, coalesce(deadline_at <= $1, false) as expired,
              row_number() over (partition by account_id order by wake_at, id) as turn
            from kie.job
            where state = 'pending' and wake_at <= $1 and (lease_until is null or lease_until <= $1)
              and (deadline_at <= $1 or (select free from gate) > 0)
          ), used as (
            select account_id, count(*) as used from kie.create_slot where free_at > $1 group by account_id
-         ), over as materialized (
-           select j.id, j.wake_at from kie.job j
-           where j.state = 'pending' and j.wake_at <= $1 and (j.lease_until is null or j.lease_until <= $1)
-             and j.deadline_at <= $1
-           order by j.wake_at limit $3 for update skip locked
-         ), sending as materialized (
-           select j.id, due.turn + coalesce(used.used, 0) as turn, due.wake_at
+         ), next_over as materialized (
+           select id, wake_at from due where expired order by wake_at, id limit $3 * 2 + 64
+         ), next_sending as materialized (
+           select due.id, due.turn + coalesce(used.used, 0) as turn, due.wake_at
            from due left join used on used.account_id = due.account_id
-             join kie.job j on j.id = due.id
-           where due.expired is not true and (select free from gate) > 0
-             and j.state = 'pending' and j.wake_at <= $1 and (j.lease_until is null or j.lease_until <= $1)
-           order by due.turn + coalesce(used.used, 0), due.wake_at, due.id
-           limit (select free from gate) for update of j skip locked
+           where not due.expired
+           order by 2, 3, 1 limit (select case when free > 0 then free * 2 + 64 else 0 end from gate)
+         ), over as materialized (
+           select j.id, n.wake_at from next_over n join kie.job j on j.id = n.id
+           where j.state = 'pending' and j.wake_at <= $1 and (j.lease_until is null or j.lease_until <= $1)
+           order by n.wake_at, n.id limit $3 for update of j skip locked
+         ), sending as materialized (
+           select j.id, n.turn, n.wake_at from next_sending n join kie.job j on j.id = n.id
+           where j.state = 'pending' and j.wake_at <= $1 and (j.lease_until is null or j.lease_until <= $1)
+           order by n.turn, n.wake_at, n.id limit (select free from gate) for update of j skip locked
          ), other as materialized (
            select j.id, j.wake_at from kie.job j
            where j.wake_at is not null and j.state <> 'pending' and j.wake_at <= $1

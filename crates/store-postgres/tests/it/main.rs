@@ -1,10 +1,16 @@
 //! The ports' promises on PostgreSQL, and what only PostgreSQL has to keep.
 //!
 //! Every test makes a database of its own on the server that `TEST_DATABASE_URL` names and drops it afterwards.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests: a panic is how they fail")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "these are tests: a panic is how they fail"
+)]
 
 mod books;
 mod database;
+mod errors;
 mod plans;
 mod roles;
 mod schema;

@@ -81,7 +81,7 @@ async fn a_newer_schema_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_not_there_is_unavailable() {
-    let database = Database::create().await;
+    let _database = Database::create().await;
     let nowhere = PostgresStore::connect("postgres://nobody@127.0.0.1:1/none", Database::options()).await;
     assert!(matches!(nowhere, Err(StoreError::Unavailable(_))), "{nowhere:?}");
     let secret = "postgres://user:hunter2@host:port/name";
