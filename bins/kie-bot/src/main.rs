@@ -29,7 +29,7 @@ struct ServeArgs {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
-    runtime::init_telemetry(&cli.log.filter, cli.log.log_format)?;
+    runtime::init_telemetry(&cli.log, "info")?;
     let signals = TaskTracker::new();
     let shutdown = runtime::shutdown_token(&signals)?;
     let front = Front { worker: !cli.serve.no_worker, callbacks_only: true, ..Front::default() };

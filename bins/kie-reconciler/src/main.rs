@@ -11,7 +11,7 @@ use clap::Parser;
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = cli::Cli::parse();
-    if let Err(error) = runtime::init_telemetry(&cli.log.filter, cli.log.log_format) {
+    if let Err(error) = runtime::init_telemetry(&cli.log, "warn") {
         return show::fail(&error, cli.json);
     }
     match commands::run(&cli).await {

@@ -13,12 +13,21 @@ use tokio_util::task::TaskTracker;
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
     let cli = cli::Cli::parse();
-    runtime::init_telemetry(&cli.log.filter, cli.log.log_format)?;
+    runtime::init_telemetry(&cli.log, default_log(&cli))?;
     match cli.command {
         #[cfg(feature = "demo")]
         Some(cli::Command::Demo(args)) => demo::run(&args).await,
         Some(cli::Command::Serve(args)) => serve(*args).await,
         None => serve(cli.serve).await,
+    }
+}
+
+/// The demo tells its story on standard output; its log would only interrupt.
+fn default_log(cli: &cli::Cli) -> &'static str {
+    match cli.command {
+        #[cfg(feature = "demo")]
+        Some(cli::Command::Demo(_)) => "warn",
+        Some(cli::Command::Serve(_)) | None => "info",
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 use store::{NewEntry, NewJob, NewOrder, OrderLimits, Placed, StoreError};
 use thiserror::Error;
 
-use crate::{Lifecycle, Policy, Quote, QuoteError};
+use crate::{Lifecycle, Policy, Quote, QuoteError, uploads};
 
 /// Most jobs that can be ordered together.
 const COUNT_MAX: u32 = 16;
@@ -175,6 +175,11 @@ impl Lifecycle {
                 let message = "there is no such uploaded file of this account".to_owned();
                 faults.push(OrderFault { pointer: format!("/input{pointer}"), message });
             }
+        }
+        for pointer in uploads::nul_characters(&request.input) {
+            // PostgreSQL keeps no such text, and no model wants one.
+            let message = "must not contain the NUL character".to_owned();
+            faults.push(OrderFault { pointer: format!("/input{pointer}"), message });
         }
         let valid = match model.validate(request.input.clone()) {
             Ok(valid) => valid,

@@ -85,6 +85,17 @@ impl Lifecycle {
     }
 }
 
+/// JSON pointers of the texts that hold a NUL character.
+pub(crate) fn nul_characters(input: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    visit(input, &mut String::new(), &mut |pointer, text| {
+        if text.contains('\0') {
+            found.push(pointer.to_owned());
+        }
+    });
+    found
+}
+
 fn visit(value: &Value, pointer: &mut String, found: &mut dyn FnMut(&str, &str)) {
     let length = pointer.len();
     match value {

@@ -278,9 +278,9 @@ pub struct ShopConfig {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Logs")]
 pub struct LogConfig {
-    /// What is logged: a level, or a list such as info,lifecycle=debug.
-    #[arg(long = "log", env = "RUST_LOG", default_value = "info", global = true)]
-    pub filter: String,
+    /// What is logged: a level, or a list such as info,lifecycle=debug. Default: info; warn in the demo and in kie-reconciler.
+    #[arg(long = "log", env = "RUST_LOG", global = true)]
+    pub filter: Option<String>,
     /// For people, or one JSON object a line.
     #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t = LogFormat::Pretty, global = true)]
     pub log_format: LogFormat,

@@ -1,7 +1,11 @@
 //! Logs: for people or as JSON lines, to standard error.
 
+use std::io::IsTerminal;
+
 use clap::ValueEnum;
 use tracing_subscriber::{EnvFilter, fmt, prelude::*};
+
+use crate::config::LogConfig;
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -12,16 +16,18 @@ pub enum LogFormat {
     Json,
 }
 
-/// Starts logging; `filter` is in the form of `RUST_LOG`.
+/// Starts logging by the configuration; `default` is the filter where it names none, in the form of `RUST_LOG`.
 ///
 /// # Errors
 /// When the filter cannot be read, or logging was started before.
-pub fn init_telemetry(filter: &str, format: LogFormat) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(filter)?;
+pub fn init_telemetry(config: &LogConfig, default: &str) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(config.filter.as_deref().unwrap_or(default))?;
     let registry = tracing_subscriber::registry().with(filter);
-    match format {
+    match config.log_format {
         LogFormat::Pretty => {
-            registry.with(fmt::layer().with_target(false).with_writer(std::io::stderr)).try_init()?
+            let colours = std::io::stderr().is_terminal();
+            let layer = fmt::layer().with_target(false).with_ansi(colours).with_writer(std::io::stderr);
+            registry.with(layer).try_init()?;
         }
         LogFormat::Json => {
             registry.with(fmt::layer().json().flatten_event(true).with_writer(std::io::stderr)).try_init()?;
