@@ -64,22 +64,20 @@ impl Lifecycle {
         match error {
             KeepError::Storage(words) if !out_of_time => {
                 tracing::error!(error = %words, "storage.trouble: outputs wait until our storage takes them");
-                self.failed(job, asset, &words, false).await
+                self.failed(job, asset, &words, None).await
             }
             KeepError::Blocked(words) | KeepError::Storage(words) => self.lost(job, asset, &words).await,
             // What is neither priced nor counted does not hold the job up.
             error if asset.role == AssetRole::Extra => self.lost(job, asset, &error.to_string()).await,
             error => {
-                let renewed = self.renewed_link(job, asset).await;
-                if let Some(url) = renewed.as_deref()
-                    && let Ok(kept) = self.ports.vault.copy(url, &asset.object, asset.kind).await
-                {
+                let moved = self.moved_link(job, asset).await;
+                if let Some(kept) = self.fetch_anew(asset, moved.as_deref()).await {
                     return self.kept(job, asset, &kept).await;
                 }
                 if self.is_given_up(asset) || out_of_time {
                     return self.lost(job, asset, &error.to_string()).await;
                 }
-                self.failed(job, asset, &error.to_string(), true).await
+                self.failed(job, asset, &error.to_string(), Some(moved.as_deref())).await
             }
         }
     }
@@ -95,17 +93,23 @@ impl Lifecycle {
         self.ports.vault.write(&asset.object, "application/json", Bytes::from(bytes)).await
     }
 
+    /// Where the record says now that the result is, if that is somewhere else.
+    async fn moved_link(&self, job: &Job, asset: &Asset) -> Option<String> {
+        let record = self.ports.provider.record(job.task_id.as_deref()?).await.ok()?;
+        let now = record.outputs.get(usize::from(asset.index))?;
+        (Some(now) != asset.source_url.as_ref()).then(|| now.clone())
+    }
+
     /// A dead link is renewed: by the record, which may name another, else by a fresh download link.
-    async fn renewed_link(&self, job: &Job, asset: &Asset) -> Option<String> {
-        let source = asset.source_url.as_deref()?;
-        let task = job.task_id.as_deref()?;
-        if let Ok(record) = self.ports.provider.record(task).await
-            && let Some(url) = record.outputs.get(usize::from(asset.index))
-            && url != source
+    async fn fetch_anew(&self, asset: &Asset, moved: Option<&str>) -> Option<Kept> {
+        if let Some(url) = moved
+            && let Ok(kept) = self.ports.vault.copy(url, &asset.object, asset.kind).await
         {
-            return Some(url.clone());
+            return Some(kept);
         }
-        self.ports.provider.download_url(source).await.ok()
+        let source = moved.or(asset.source_url.as_deref())?;
+        let fresh = self.ports.provider.download_url(source).await.ok()?;
+        self.ports.vault.copy(&fresh, &asset.object, asset.kind).await.ok()
     }
 
     fn is_given_up(&self, asset: &Asset) -> bool {
@@ -128,9 +132,18 @@ impl Lifecycle {
         Ok(Tried::Ended)
     }
 
-    async fn failed(&self, job: &Job, asset: &Asset, words: &str, counts: bool) -> Result<Tried, StepError> {
+    /// Notes a failed try. `source`: it counts against the output, whose address may have changed; `None`: the trouble
+    /// is ours.
+    async fn failed(
+        &self,
+        job: &Job,
+        asset: &Asset,
+        words: &str,
+        source: Option<Option<&str>>,
+    ) -> Result<Tried, StepError> {
+        let (counts, moved) = (source.is_some(), source.flatten());
         let at = self.ids().now();
-        let written = self.store().asset_failed(asset.id, job.fence, words, counts, None, at).await?;
+        let written = self.store().asset_failed(asset.id, job.fence, words, counts, moved, at).await?;
         let tries = if counts { asset.tries.saturating_add(1) } else { 0 };
         Ok(if written { Tried::Again { tries } } else { Tried::Stale })
     }

@@ -29,7 +29,8 @@ impl JobStore for PostgresStore {
 
     async fn renew_lease(&self, job: JobId, fence: i64, lease_until: Timestamp) -> Result<bool, StoreError> {
         let renewed = sqlx::query!(
-            "update kie.job set lease_until = $3 where id = $1 and fence = $2 and lease_until is not null",
+            "update kie.job set lease_until = greatest(lease_until, $3)
+             where id = $1 and fence = $2 and lease_until is not null",
             job.as_uuid(),
             fence,
             moment(lease_until),

@@ -38,7 +38,8 @@ impl JobStore for SqliteStore {
             Box::pin(async move {
                 // A lease that was given back is not taken again: only a claim does that.
                 let renewed = sqlx::query!(
-                    "update job set lease_until = ?3 where id = ?1 and fence = ?2 and lease_until is not null",
+                    "update job set lease_until = max(lease_until, ?3)
+                     where id = ?1 and fence = ?2 and lease_until is not null",
                     job,
                     fence,
                     until,

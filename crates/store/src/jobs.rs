@@ -265,7 +265,7 @@ pub trait JobStore: Send + Sync {
     /// (n-1)-th); those past their `deadline_at` always. Others in order of `wake_at`. Rows that another worker is
     /// claiming are skipped, never waited for.
     async fn claim_jobs(&self, claim: &ClaimJobs) -> Result<Vec<Job>, StoreError>;
-    /// Prolongs a lease; false if the fence is stale.
+    /// Prolongs a lease, never shortens it; false if the fence is stale.
     async fn renew_lease(&self, job: JobId, fence: i64, lease_until: Timestamp) -> Result<bool, StoreError>;
     /// Commits `pending` → `submitting` with its attempt and slot in one transaction.
     async fn begin_attempt(&self, begin: &BeginAttempt) -> Result<Began, StoreError>;

@@ -42,7 +42,10 @@ pub(super) async fn tell(demo: &Demo) -> anyhow::Result<bool> {
     };
     let lines = operations::smoke(&demo.services().lifecycle, &options, |step| {
         let text = match step {
-            SmokeStep::Ordered(job) => format!("ordered     {:38} {} held", job.model, job.held.minor()),
+            SmokeStep::Ordered(job) => {
+                let price = demo.services().lifecycle.policy().currency.format(job.price);
+                format!("ordered     {:38} {price}", job.model)
+            }
             SmokeStep::Moved(job) => format!("{:11} {}", job.state.as_str(), job.model),
         };
         // A closed terminal must not stop the shop.

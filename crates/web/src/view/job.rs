@@ -224,7 +224,7 @@ impl OutputView {
         let there = asset.state == AssetState::Stored && asset.deleted_at.is_none();
         let content_type = asset.content_type.as_deref();
         let link = |variant| {
-            let extension = content_type.and_then(media::extension_of).unwrap_or("bin");
+            let extension = content_type.map_or("bin", media::extension_of);
             let name = format!("{}-{}.{extension}", model.replace('/', "-"), asset.index + 1);
             front.absolute(&front.app.links.link(asset.id, variant, &name, front.now()))
         };
