@@ -29,6 +29,14 @@ enum Tried {
     Stale,
 }
 
+/// Whose fault a failed try is.
+enum Fault<'a> {
+    /// Our storage's: it never counts against the output.
+    Ours,
+    /// The source's; the record may name another address by now.
+    Theirs { moved: Option<&'a str> },
+}
+
 impl Lifecycle {
     pub(crate) async fn keep(&self, job: &Job) -> Result<(), StepError> {
         let assets = self.store().assets_of(&[job.id]).await?;
@@ -64,7 +72,7 @@ impl Lifecycle {
         match error {
             KeepError::Storage(words) if !out_of_time => {
                 tracing::error!(error = %words, "storage.trouble: outputs wait until our storage takes them");
-                self.failed(job, asset, &words, None).await
+                self.failed(job, asset, &words, Fault::Ours).await
             }
             KeepError::Blocked(words) | KeepError::Storage(words) => self.lost(job, asset, &words).await,
             // What is neither priced nor counted does not hold the job up.
@@ -77,7 +85,7 @@ impl Lifecycle {
                 if self.is_given_up(asset) || out_of_time {
                     return self.lost(job, asset, &error.to_string()).await;
                 }
-                self.failed(job, asset, &error.to_string(), Some(moved.as_deref())).await
+                self.failed(job, asset, &error.to_string(), Fault::Theirs { moved: moved.as_deref() }).await
             }
         }
     }
@@ -132,16 +140,17 @@ impl Lifecycle {
         Ok(Tried::Ended)
     }
 
-    /// Notes a failed try. `source`: it counts against the output, whose address may have changed; `None`: the trouble
-    /// is ours.
     async fn failed(
         &self,
         job: &Job,
         asset: &Asset,
         words: &str,
-        source: Option<Option<&str>>,
+        fault: Fault<'_>,
     ) -> Result<Tried, StepError> {
-        let (counts, moved) = (source.is_some(), source.flatten());
+        let (counts, moved) = match fault {
+            Fault::Ours => (false, None),
+            Fault::Theirs { moved } => (true, moved),
+        };
         let at = self.ids().now();
         let written = self.store().asset_failed(asset.id, job.fence, words, counts, moved, at).await?;
         let tries = if counts { asset.tries.saturating_add(1) } else { 0 };

@@ -18,6 +18,9 @@ impl Lifecycle {
             // Cannot be by the moves; should a row say so, the attempts know the task.
             return self.follow_known_task(job).await.map(drop);
         };
+        if job.attempts > 1 && job.hints > 0 {
+            self.note_surplus(job).await?;
+        }
         let gave_up = job.deadline_at.is_some_and(|deadline| deadline <= self.ids().now());
         match self.read(job, task).await {
             Ok(record) => match &record.word {
@@ -53,6 +56,22 @@ impl Lifecycle {
             ),
         }
         result
+    }
+
+    /// After a resend the first attempt may turn out to have a task, too: it is kept as evidence, never charged, told.
+    async fn note_surplus(&self, job: &Job) -> Result<(), StepError> {
+        let attempts = self.store().attempts(job.id).await?;
+        for callback in self.store().callbacks_with_task(job.id).await?.into_iter().take(4) {
+            let attempt = attempts.iter().find(|one| one.number == callback.attempt && one.task_id.is_none());
+            let (Some(attempt), Some(task)) = (attempt, callback.task_id) else { continue };
+            if self.adopt(job, attempt, &task).await? {
+                tracing::warn!(job = %job.id, task = %task, "task.surplus: the provider made a second task for this job");
+                let entry =
+                    NewEntry { source: "callback", event: "task.surplus", detail: Some(task), fold: None };
+                self.store().note(job.id, &[entry], self.ids().now()).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn succeeded(&self, job: &Job, record: &TaskRecord) -> Result<(), StepError> {

@@ -1,11 +1,14 @@
 //! The storage port over `media`.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use domain::{AccountId, AssetId, AssetRole, MediaKind};
 use futures_util::TryStreamExt;
 use media::{CopyError, CopyRequest, Fetcher, MediaStore, Thumbnailer, key};
 use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
 
 use crate::{KeepError, Kept, SourceFile, Vault, error_chain::error_chain};
 
@@ -15,12 +18,16 @@ pub struct MediaVault {
     store: MediaStore,
     fetcher: Fetcher,
     thumbnailer: Thumbnailer,
+    copies: Arc<Semaphore>,
 }
+
+/// Copies at once: what bounds the memory of a process, however many jobs are being stored.
+const COPIES: usize = 4;
 
 impl MediaVault {
     /// Storage, the way to foreign addresses, and the maker of thumbnails.
-    pub const fn new(store: MediaStore, fetcher: Fetcher, thumbnailer: Thumbnailer) -> Self {
-        Self { store, fetcher, thumbnailer }
+    pub fn new(store: MediaStore, fetcher: Fetcher, thumbnailer: Thumbnailer) -> Self {
+        Self { store, fetcher, thumbnailer, copies: Arc::new(Semaphore::new(COPIES)) }
     }
 
     /// A thumbnail is a convenience: a picture without one is still delivered.
@@ -46,8 +53,11 @@ impl Vault for MediaVault {
     }
 
     async fn copy(&self, source_url: &str, object: &str, kind: MediaKind) -> Result<Kept, KeepError> {
+        // The semaphore is never closed.
+        let _place = self.copies.acquire().await;
         let request = CopyRequest { source: source_url, object, expected: kind };
-        let stored = media::copy(&self.fetcher, &self.store, request).await.map_err(keep_error)?;
+        let stored =
+            media::copy(&self.fetcher, &self.store, request).await.map_err(|error| keep_error(&error))?;
         let thumbnail = match kind {
             MediaKind::Image => self.thumbnail(object).await,
             MediaKind::Video | MediaKind::Audio | MediaKind::Text => None,
@@ -97,8 +107,8 @@ impl Vault for MediaVault {
     }
 }
 
-fn keep_error(error: CopyError) -> KeepError {
-    let words = error_chain(&error);
+fn keep_error(error: &CopyError) -> KeepError {
+    let words = error_chain(error);
     match error {
         CopyError::Gone { .. } => KeepError::Gone(words),
         CopyError::Unusable { .. } | CopyError::TooLarge { .. } => KeepError::Unusable(words),

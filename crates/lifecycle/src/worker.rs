@@ -28,7 +28,7 @@ pub struct WorkerOptions {
 
 impl Default for WorkerOptions {
     fn default() -> Self {
-        Self { jobs: 32, deliveries: 16, scan_every: Duration::from_secs(1), name: "worker".to_owned() }
+        Self { jobs: 128, deliveries: 32, scan_every: Duration::from_secs(1), name: "worker".to_owned() }
     }
 }
 
