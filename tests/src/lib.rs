@@ -1,1 +1,53 @@
-//! Acceptance stories: the composed services against the simulator.
+//! Acceptance stories: the composed services against the simulator, on both databases and both kinds of storage.
+//!
+//! A [`World`] is a whole shop for one test: a database, a storage, a simulated provider, a customer's webhook receiver,
+//! and one or more running instances. Every story ends with [`World::finish`], which proves the books.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a story that cannot go on fails")]
+
+mod audit;
+mod builder;
+mod customer;
+mod database;
+mod models;
+mod program;
+mod receiver;
+mod storage;
+mod wait;
+mod world;
+
+pub use builder::{Builder, Media};
+pub use customer::{Answer, Customer, Job};
+pub use database::Db;
+pub use models::{FREE, IMAGE, IMAGES, LYRICS, SPEECH, VIDEO, prompt};
+pub use program::Program;
+pub use receiver::{Call, Receiver};
+pub use storage::S3Server;
+pub use wait::{PATIENCE, until};
+pub use world::{HMAC_KEY, KIE_KEY, SECRET_KEY, Shop, World};
+
+/// Makes of each story two tests, one on each database: `mod name { sqlite, postgres }`.
+#[macro_export]
+macro_rules! stories {
+    ($($(#[$meta:meta])* async fn $name:ident($db:ident) $body:block)+) => {
+        $(
+            $(#[$meta])*
+            mod $name {
+                #[expect(clippy::allow_attributes, reason = "not every story needs its neighbours")]
+                #[allow(unused_imports, reason = "not every story needs its neighbours")]
+                use super::*;
+
+                async fn story($db: $crate::Db) $body
+
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn sqlite() {
+                    story($crate::Db::Sqlite).await;
+                }
+
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn postgres() {
+                    story($crate::Db::Postgres).await;
+                }
+            }
+        )+
+    };
+}

@@ -1,4 +1,4 @@
-//! Faults that tests order from outside: by route, task, model or prompt.
+//! Faults that tests order from outside: by route, task, model or prompt, and by method or chat.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, RwLock};
@@ -18,14 +18,26 @@ pub struct Script {
     pub task: Option<String>,
     /// Only for this model; a trailing `*` matches any ending.
     pub model: Option<String>,
-    /// Only for tasks whose input contains this text.
+    /// Only for tasks whose input, or messages whose text, contains this.
     pub prompt: Option<String>,
+    /// Only for this method of the Bot API, whatever its case; a trailing `*` matches any ending.
+    pub method: Option<String>,
+    /// Only for this chat of the messenger.
+    pub chat: Option<i64>,
 }
 
 impl Script {
     /// A script from the grammar of the marks, such as `create=429:times=2`.
     pub fn parse(text: &str) -> Result<Self, BadFault> {
-        Ok(Self { rule: text.parse()?, route: None, task: None, model: None, prompt: None })
+        Ok(Self {
+            rule: text.parse()?,
+            route: None,
+            task: None,
+            model: None,
+            prompt: None,
+            method: None,
+            chat: None,
+        })
     }
 
     /// The same, only on this route.
@@ -46,7 +58,19 @@ impl Script {
         Self { model: Some(model.into()), ..self }
     }
 
-    /// The same, only for tasks whose input contains this text.
+    /// The same, only for this method of the Bot API; a trailing `*` matches any ending.
+    #[must_use]
+    pub fn for_method(self, method: impl Into<String>) -> Self {
+        Self { method: Some(method.into()), ..self }
+    }
+
+    /// The same, only for this chat of the messenger.
+    #[must_use]
+    pub fn for_chat(self, chat: i64) -> Self {
+        Self { chat: Some(chat), ..self }
+    }
+
+    /// The same, only for tasks whose input, or messages whose text, contains this.
     #[must_use]
     pub fn for_prompt(self, text: impl Into<String>) -> Self {
         Self { prompt: Some(text.into()), ..self }
@@ -78,6 +102,10 @@ impl Script {
         self.route.is_none_or(|route| scene.route == Some(route))
             && self.task.as_deref().is_none_or(|id| scene.task == Some(id))
             && self.model.as_deref().is_none_or(|model| scene.model.is_some_and(|name| fits(model, name)))
+            && self.method.as_deref().is_none_or(|method| {
+                scene.method.is_some_and(|name| fits(&method.to_ascii_lowercase(), &name.to_ascii_lowercase()))
+            })
+            && self.chat.is_none_or(|chat| scene.chat == Some(chat))
             && self.prompt.as_deref().is_none_or(|text| scene.input.is_some_and(|input| input.contains(text)))
     }
 }
@@ -93,6 +121,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) task: Option<&'a str>,
     pub(crate) model: Option<&'a str>,
     pub(crate) input: Option<&'a str>,
+    pub(crate) method: Option<&'a str>,
+    pub(crate) chat: Option<i64>,
 }
 
 /// A script as the admin path takes and shows it.
@@ -110,6 +140,10 @@ pub(crate) struct ScriptForm {
     pub(crate) model: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) prompt: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) method: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) chat: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) times: Option<u32>,
     #[serde(default)]
@@ -131,7 +165,15 @@ impl TryFrom<ScriptForm> for Script {
         rule.after = rule.after.max(form.after);
         rule.probability = form.probability.or(rule.probability);
         rule.seed = if form.seed == 0 { rule.seed } else { form.seed };
-        Ok(Self { rule, route: form.route, task: form.task, model: form.model, prompt: form.prompt })
+        Ok(Self {
+            rule,
+            route: form.route,
+            task: form.task,
+            model: form.model,
+            prompt: form.prompt,
+            method: form.method,
+            chat: form.chat,
+        })
     }
 }
 
@@ -201,6 +243,8 @@ impl Entry {
             task: self.script.task.clone(),
             model: self.script.model.clone(),
             prompt: self.script.prompt.clone(),
+            method: self.script.method.clone(),
+            chat: self.script.chat,
             times: rule.times,
             after: rule.after,
             probability: rule.probability,

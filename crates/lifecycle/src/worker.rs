@@ -1,5 +1,6 @@
 //! The worker: claims what is due in batches, runs it with bounded concurrency, sleeps until woken.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -271,22 +272,20 @@ async fn step_under_lease(lifecycle: &Arc<Lifecycle>, job: &Job) -> Result<(), S
             Ok(Err(error)) => Err(error_chain(&error)),
             Err(join) => Err(format!("the step panicked: {join}")),
         },
-        () = renewing => Ok(()),
+        never = renewing => match never {},
     }
 }
 
-/// Prolongs the lease for as long as the fence is ours; ends when it is not. A sending has a lease of its own.
-async fn renew(lifecycle: &Lifecycle, job: &Job) {
+/// Prolongs the lease for as long as the fence is ours. It never ends, so that it cannot end the step beside it.
+async fn renew(lifecycle: &Lifecycle, job: &Job) -> Infallible {
     let lease = lifecycle.policy().lease;
-    let mut lost_at = lifecycle.after(lease);
     loop {
         tokio::time::sleep(lease / 3).await;
-        let until = lifecycle.after(lease);
-        match lifecycle.store().renew_lease(job.id, job.fence, until).await {
-            Ok(true) => lost_at = until,
+        match lifecycle.store().renew_lease(job.id, job.fence, lifecycle.after(lease)).await {
+            Ok(true) => {}
             Ok(false) => return std::future::pending().await,
             Err(error) => {
-                tracing::warn!(job = %job.id, error = &error as &dyn std::error::Error, %lost_at, "lease.not_renewed")
+                tracing::warn!(job = %job.id, error = &error as &dyn std::error::Error, "lease.not_renewed");
             }
         }
     }

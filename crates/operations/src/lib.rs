@@ -2,6 +2,7 @@
 
 mod accounts;
 mod audit;
+mod catalogue;
 mod check;
 mod job;
 mod smoke;
@@ -12,6 +13,10 @@ pub use accounts::{
     top_up,
 };
 pub use audit::{AuditReport, MediaAudit, audit};
+pub use catalogue::{
+    Aspect, CatalogueCheck, CatalogueProgress, CatalogueScope, Difference, ModelDiff, ModelGlob, Proposed, Standing,
+    SyncError, Unlisted, check_catalogue, diff_catalogue, sync_catalogue,
+};
 pub use check::{Check, check};
 pub use job::{
     AttemptReport, DeliveryReport, JobReport, JobRow, LiveRecord, OutputReport, find_job, job_report, job_row,

@@ -176,10 +176,17 @@ pub fn open_media(config: &MediaConfig) -> anyhow::Result<MediaStore> {
 /// # Errors
 /// As said.
 pub async fn open_services(config: &Config) -> anyhow::Result<Services> {
+    open_services_over(config, open_media(&config.media)?).await
+}
+
+/// The same over a storage that the caller has opened; `MEDIA_URL` is not looked at.
+///
+/// # Errors
+/// As [`open_services`].
+pub async fn open_services_over(config: &Config, media: MediaStore) -> anyhow::Result<Services> {
     let provider = KieProvider::new(kie_client(&config.kie)?);
     let keys = secret_keys(config)?;
     let store = open_store(&config.database).await.context("the database cannot be opened")?;
-    let media = open_media(&config.media)?;
     media.probe().await.context("the storage behind MEDIA_URL cannot be written and read")?;
     let clock = Arc::new(OffsetClock::default());
     let ids = Ids { clock: clock.clone(), chance: Arc::new(OsChance) };

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::answer::Answer;
+use super::telegram::{PaymentFault, TelegramFault, UpdateFault};
 
 /// One thing that goes wrong, or one wish about a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +32,12 @@ pub enum Fault {
     Result(ResultFault),
     /// The answer of any other route.
     Answer(Answer),
+    /// A call of the Bot API.
+    Telegram(TelegramFault),
+    /// An update to the bot.
+    Update(UpdateFault),
+    /// A payment in the messenger.
+    Payment(PaymentFault),
 }
 
 /// When a fault is looked for.
@@ -46,6 +53,9 @@ pub(crate) enum Moment {
     Record,
     Result,
     Other,
+    Telegram,
+    Update,
+    Payment,
 }
 
 impl Fault {
@@ -61,6 +71,9 @@ impl Fault {
             Self::Result(ResultFault::Private(_)) => Moment::Link,
             Self::Result(_) => Moment::Result,
             Self::Answer(_) => Moment::Other,
+            Self::Telegram(_) => Moment::Telegram,
+            Self::Update(_) => Moment::Update,
+            Self::Payment(_) => Moment::Payment,
         }
     }
 }

@@ -4,13 +4,16 @@ mod answer;
 mod kinds;
 mod parse;
 mod rule;
+mod telegram;
 
 pub use answer::Answer;
 pub use kinds::{CallbackFault, CreateAnswer, CreateFault, Fault, RecordFault, ResultFault, Route, Shape};
 pub use parse::BadFault;
 pub use rule::Rule;
+pub use telegram::{Loss, PaymentFault, TelegramFault, UpdateFault};
 
 pub(crate) use answer::{UNAUTHORIZED, UNKNOWN_MODEL, default_text};
 pub(crate) use kinds::Moment;
 pub(crate) use parse::marks_in;
 pub(crate) use rule::{Armed, pick};
+pub(crate) use telegram::{BLOCKED, CHAT_NOT_FOUND, DEACTIVATED, GROUP_DELETED};

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::answer::Answer;
 use super::kinds::{CallbackFault, CreateAnswer, CreateFault, Fault, RecordFault, ResultFault, Shape};
 use super::rule::Rule;
+use super::telegram::{PaymentFault, TelegramFault, UpdateFault};
 
 /// A text that names no fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,6 +79,9 @@ fn parse_fault(text: &str) -> Option<Fault> {
         "record" => Fault::Record(record(value)?),
         "result" => Fault::Result(result(value)?),
         "answer" => Fault::Answer(Answer::parse(value)?),
+        "tg" => Fault::Telegram(TelegramFault::parse(value)?),
+        "tg-update" => Fault::Update(UpdateFault::parse(value)?),
+        "tg-pay" => Fault::Payment(PaymentFault::parse(value)?),
         _ => return None,
     })
 }

@@ -74,7 +74,7 @@ fn faults(world: &World, model: &str, input: &Map<String, Value>) -> (Option<Cre
     let input_text = Value::Object(input.clone()).to_string();
     let marks = world.mark_memory.marks(model, &input_text, || marks_of(input));
     let scene =
-        Scene { route: Some(Route::CreateTask), task: None, model: Some(model), input: Some(&input_text) };
+        Scene { route: Some(Route::CreateTask), model: Some(model), input: Some(&input_text), ..Scene::default() };
     let all = |moment| pick(marks.iter(), moment).into_iter().chain(world.scripts.pick(moment, &scene));
     let fault = all(Moment::Create).find_map(|fault| match fault {
         Fault::Create(fault) => Some(fault),

@@ -11,7 +11,7 @@ use store::{Added, Credited, NewAccount, NewToken};
 use utoipa::ToSchema;
 
 use super::keys::{IdempotencyKey, bad_key, created_or_replayed};
-use crate::auth::{Caller, Cashier, Customer, Operator};
+use crate::auth::{Cashier, Customer, Operator};
 use crate::body::{Json, OptionalJson};
 use crate::front::{Front, Shared};
 use crate::params::Id;
@@ -255,24 +255,4 @@ impl From<LedgerError> for Problem {
             LedgerError::Store(error) => error.into(),
         }
     }
-}
-
-/// Whoever has a token may ask what it stands for.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct Me {
-    /// The account.
-    #[schema(value_type = String)]
-    account_id: AccountId,
-    /// What the token may do.
-    #[schema(value_type = String)]
-    role: Role,
-}
-
-/// Read who the token stands for
-#[utoipa::path(
-    get, path = "/v1/me", tag = "accounts",
-    responses((status = 200, description = "Account and role", body = Me)),
-)]
-pub(crate) async fn me(Caller(owner): Caller) -> axum::Json<Me> {
-    axum::Json(Me { account_id: owner.account, role: owner.role })
 }

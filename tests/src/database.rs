@@ -1,0 +1,70 @@
+//! A database for one test, dropped with its owner.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
+
+/// Which database a story runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Db {
+    /// A file in the story's folder.
+    Sqlite,
+    /// A database of its own on the server that `TEST_DATABASE_URL` names.
+    Postgres,
+}
+
+static NUMBER: AtomicU32 = AtomicU32::new(0);
+
+pub(crate) struct Database {
+    url: String,
+    server: Option<(PgConnectOptions, String)>,
+}
+
+impl Database {
+    pub(crate) async fn create(db: Db, folder: &Path) -> Self {
+        match db {
+            Db::Sqlite => {
+                Self { url: format!("sqlite://{}", folder.join("kie.db").display()), server: None }
+            }
+            Db::Postgres => Self::create_on_server().await,
+        }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the one setting of these tests")]
+    async fn create_on_server() -> Self {
+        let url = std::env::var("TEST_DATABASE_URL").expect(
+            "TEST_DATABASE_URL must name a PostgreSQL server on which these tests may create databases; \
+             `make test` brings one",
+        );
+        let server: PgConnectOptions = url.parse().expect("TEST_DATABASE_URL is a PostgreSQL URL");
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("kie_acceptance_{}_{number}", std::process::id());
+        run(&server, format!("drop database if exists {name} with (force)")).await;
+        run(&server, format!("create database {name}")).await;
+        Self { url: server.clone().database(&name).to_url_lossy().to_string(), server: Some((server, name)) }
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+}
+
+async fn run(server: &PgConnectOptions, statement: String) {
+    let mut connection = server.connect().await.expect("the PostgreSQL server of TEST_DATABASE_URL answers");
+    connection.execute(AssertSqlSafe(statement)).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let Some((server, name)) = self.server.take() else { return };
+        // Dropping is asynchronous and the test's runtime may be going: a thread with one of its own.
+        let dropping = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(run(&server, format!("drop database if exists {name} with (force)")));
+        });
+        drop(dropping.join());
+    }
+}

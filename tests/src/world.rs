@@ -1,0 +1,294 @@
+//! A whole shop for one test.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicU32;
+use std::time::Duration;
+
+use clap::Parser;
+use domain::{AccountId, JobId, Role, Timestamp};
+use kie_sim::{Script, Sim};
+use ledger::Ids;
+use media::MediaStore;
+use runtime::config::Config;
+use runtime::{Front, OffsetClock, OsChance, Running};
+use store::Store;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::builder::Builder;
+use crate::customer::Customer;
+use crate::database::{Database, Db};
+use crate::program::Program;
+use crate::receiver::Receiver;
+use crate::storage::S3Server;
+
+/// The provider's key of every world.
+pub const KIE_KEY: &str = "story-kie-key-7d1f";
+/// The key by which the provider signs its callbacks.
+pub const HMAC_KEY: &str = "story-hmac-key-91c4";
+/// The shop's own secret.
+pub const SECRET_KEY: &str = "7f3a9c1e5b8d2046f1e3c5a79b8d6042aa51";
+
+/// One running instance.
+pub enum Shop {
+    /// In this process.
+    Here(Box<Running>),
+    /// A process of its own.
+    Program(Box<Program>),
+    /// It was stopped.
+    Stopped,
+}
+
+type Parts = (TempDir, Database, Sim, Option<S3Server>, Receiver);
+
+/// A database, a storage, a simulated provider, a webhook receiver, and one or more instances.
+pub struct World {
+    /// The provider.
+    pub sim: Sim,
+    /// The instances.
+    pub shops: Vec<Shop>,
+    /// Where webhooks go.
+    pub receiver: Receiver,
+    /// The database, seen past the instances.
+    pub store: Arc<dyn Store>,
+    /// The storage, seen past the instances.
+    pub media: MediaStore,
+    /// The S3-compatible server, if there is one.
+    pub storage: Option<S3Server>,
+    /// `PUBLIC_URL`.
+    pub url: String,
+    pub(crate) flags: Vec<(String, String)>,
+    pub(crate) accounts: Mutex<Vec<AccountId>>,
+    addresses: Vec<SocketAddr>,
+    http: reqwest::Client,
+    clock: Arc<OffsetClock>,
+    keys: Arc<AtomicU32>,
+    folder: TempDir,
+    _database: Database,
+}
+
+impl World {
+    /// A world on this database: one instance with its worker, a local folder, callbacks.
+    pub fn builder(db: Db) -> Builder {
+        Builder::new(db)
+    }
+
+    pub(crate) async fn start(
+        builder: &Builder,
+        (folder, database, sim, storage, receiver): Parts,
+        flags: Vec<(String, String)>,
+        listeners: Vec<TcpListener>,
+    ) -> Self {
+        let addresses: Vec<SocketAddr> =
+            listeners.iter().map(|listener| listener.local_addr().unwrap()).collect();
+        let media = open_media(&config(&flags), storage.as_ref());
+        let http = reqwest::Client::builder().timeout(Duration::from_secs(30)).build().unwrap();
+        let mut shops = Vec::new();
+        let mut programs = Vec::new();
+        for (index, listener) in listeners.into_iter().enumerate() {
+            if index < builder.workers {
+                shops.push(Shop::Here(Box::new(serve(&config(&flags), &media, listener).await)));
+                continue;
+            }
+            let address = addresses[index];
+            drop(listener);
+            let mut program = Program::new(variables(&flags, address, storage.as_ref()), folder.path());
+            program.start();
+            programs.push((program, address));
+        }
+        // All of them were started before the first is waited for: they meet on an empty database.
+        for (mut program, address) in programs {
+            program.wait_until_ready(&http, &format!("http://{address}")).await;
+            shops.push(Shop::Program(Box::new(program)));
+        }
+        let store = runtime::open_store(&config(&flags).database).await.expect("the database opens");
+        Self {
+            url: format!("http://{}", addresses[0]),
+            sim,
+            shops,
+            receiver,
+            store,
+            media,
+            storage,
+            flags,
+            addresses,
+            http,
+            accounts: Mutex::default(),
+            clock: Arc::default(),
+            keys: Arc::default(),
+            folder,
+            _database: database,
+        }
+    }
+
+    /// Time and chance, with the clock that [`World::advance`] moves.
+    pub fn ids(&self) -> Ids {
+        Ids { clock: self.clock.clone(), chance: Arc::new(OsChance) }
+    }
+
+    /// The present of this world.
+    pub fn now(&self) -> Timestamp {
+        self.ids().now()
+    }
+
+    /// Moves the clocks of the instances in this process, and the world's own; the simulator keeps the real time.
+    pub fn advance(&self, by: Duration) {
+        let micros = i64::try_from(by.as_micros()).unwrap();
+        self.clock.shift_offset_micros(micros);
+        for shop in &self.shops {
+            if let Shop::Here(running) = shop {
+                running.services.clock.shift_offset_micros(micros);
+            }
+        }
+    }
+
+    /// A new customer with this much money, in major units.
+    pub async fn account_with(&self, amount: &str) -> Customer {
+        let customer = self.holder(Role::Customer).await;
+        let ids = self.ids();
+        operations::top_up(&*self.store, &ids, customer.id, amount, &customer.fresh_key()).await.unwrap();
+        customer
+    }
+
+    /// Somebody new with a token of this role.
+    pub async fn holder(&self, role: Role) -> Customer {
+        let (store, ids) = (&*self.store, self.ids());
+        let added = operations::add_account(store, &ids, None, None, None, false).await.unwrap();
+        let id: AccountId = added.id.parse().unwrap();
+        let token = operations::add_token(store, &ids, id, role).await.unwrap().token;
+        self.accounts.lock().unwrap().push(id);
+        Customer {
+            id,
+            token,
+            hook: self.receiver.url(&format!("/hook/{id}")),
+            base: self.url.clone(),
+            http: self.http.clone(),
+            keys: self.keys.clone(),
+        }
+    }
+
+    /// Puts a fault of the simulator in force, in the grammar of its marks.
+    pub fn fault(&self, text: &str) {
+        self.sim.script(Script::parse(text).unwrap());
+    }
+
+    /// The job as its row has it.
+    pub async fn row(&self, job: &str) -> domain::Job {
+        let id: JobId = job.parse().unwrap();
+        self.store.find_job(id, domain::Scope::All).await.unwrap().expect("the job is there")
+    }
+
+    /// How many createTask requests the simulator saw, answered or not.
+    pub fn creates(&self) -> usize {
+        self.sim.requests().iter().filter(|request| request.path.ends_with("/createTask")).count()
+    }
+
+    /// Bytes of a folder or file of this world's own.
+    pub fn path(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The program of this instance.
+    pub fn program(&mut self, index: usize) -> &mut Program {
+        match &mut self.shops[index] {
+            Shop::Program(program) => program,
+            Shop::Here(_) | Shop::Stopped => panic!("instance {index} is no program"),
+        }
+    }
+
+    /// Starts a stopped program again and waits until it answers.
+    pub async fn restart_program(&mut self, index: usize) {
+        let base = format!("http://{}", self.addresses[index]);
+        let http = self.http.clone();
+        let program = self.program(index);
+        program.start();
+        program.wait_until_ready(&http, &base).await;
+    }
+
+    /// Stops an instance in this process.
+    pub async fn stop_shop(&mut self, index: usize) {
+        if let Shop::Here(running) = std::mem::replace(&mut self.shops[index], Shop::Stopped) {
+            running.stop().await;
+        }
+    }
+
+    /// Starts an instance in this process at the place of a stopped one, with changed flags.
+    pub async fn start_shop(&mut self, index: usize, changes: &[(&str, &str)]) {
+        for (name, value) in changes {
+            set(&mut self.flags, name, value);
+        }
+        let listener = TcpListener::bind(self.addresses[index]).await.unwrap();
+        let running = serve(&config(&self.flags), &self.media, listener).await;
+        let ahead = self.now().duration_since(runtime::now());
+        running.services.clock.shift_offset_micros(i64::try_from(ahead.as_micros()).unwrap());
+        self.shops[index] = Shop::Here(Box::new(running));
+    }
+
+    /// Ends the story: the books are proven, every webhook's signature is verified, everything stops.
+    pub async fn finish(self) {
+        self.audit_clean().await;
+        self.signatures_hold().await;
+        for shop in self.shops {
+            match shop {
+                Shop::Here(running) => running.stop().await,
+                Shop::Program(mut program) => program.stop().await,
+                Shop::Stopped => {}
+            }
+        }
+        self.store.close().await;
+        self.sim.stop().await;
+    }
+}
+
+#[derive(Parser)]
+struct Parsed {
+    #[command(flatten)]
+    config: Config,
+}
+
+/// Instances are configured like any shop: by the same flags.
+pub(crate) fn config(flags: &[(String, String)]) -> Config {
+    let words =
+        std::iter::once("kie-web").chain(flags.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]));
+    Parsed::try_parse_from(words).expect("the flags are good").config
+}
+
+pub(crate) fn set(flags: &mut Vec<(String, String)>, name: &str, value: &str) {
+    flags.retain(|(known, _)| known != name);
+    flags.push((name.to_owned(), value.to_owned()));
+}
+
+fn open_media(config: &Config, storage: Option<&S3Server>) -> MediaStore {
+    let url = config.media.media_url.as_deref().unwrap_or_default();
+    let variables = storage.map(S3Server::variables).unwrap_or_default();
+    MediaStore::open(url, variables).expect("the storage opens")
+}
+
+async fn serve(config: &Config, media: &MediaStore, listener: TcpListener) -> Running {
+    let services = runtime::open_services_over(config, media.clone()).await.expect("the services open");
+    let front = Front { worker: true, ..Front::default() };
+    runtime::serve_services(config, services, front, listener, CancellationToken::new())
+        .await
+        .expect("the instance serves")
+}
+
+/// The same settings as variables, as a deployer sets them.
+fn variables(
+    flags: &[(String, String)],
+    address: SocketAddr,
+    storage: Option<&S3Server>,
+) -> Vec<(String, String)> {
+    let name = |flag: &str| flag.trim_start_matches('-').replace('-', "_").to_ascii_uppercase();
+    let mut variables: Vec<(String, String)> =
+        flags.iter().map(|(flag, value)| (name(flag), value.clone())).collect();
+    variables.push(("LISTEN_ADDR".to_owned(), address.to_string()));
+    variables.push(("PATH".to_owned(), "/usr/bin:/bin".to_owned()));
+    if !flags.iter().any(|(flag, _)| flag == "--log") {
+        variables.push(("RUST_LOG".to_owned(), "info".to_owned()));
+    }
+    variables.extend(storage.map(S3Server::variables).unwrap_or_default());
+    variables
+}
