@@ -1,9 +1,9 @@
 # The words a developer types. Longer logic is in tests/scripts/.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint deny bless bench
+.PHONY: help demo test lint deny bless bench fuzz package semver
 
 help: ## Lists these words
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## Starts everything on this machine with a simulated provider; prints where to look
 	@tests/scripts/ensure-tools.sh cc certs
@@ -19,10 +19,23 @@ lint: ## Checks format, clippy and documentation; warnings are errors
 	RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps
 
 deny: ## Checks licences, sources and bans of all dependencies
+	tests/scripts/slim-client.sh
 	tests/scripts/deny.sh
 
 bless: ## Renews the packed catalogue, printed documents and checked-query data
 	tests/scripts/bless.sh
 
-bench: ## Measures the hot paths
+bench: ## Measures orders, memory, latency and rest against their bars (10 minutes on a quiet machine)
+	tests/bench/run.sh all
 	cargo bench --package kie-catalogue
+
+fuzz: ## Runs every fuzzer for FUZZ_SECONDS (default 300); needs a nightly compiler
+	tests/scripts/fuzz.sh
+
+package: ## Packs the published crates, and uses kie-client from an empty crate elsewhere
+	@tests/scripts/ensure-tools.sh cc certs
+	cargo package --allow-dirty --package kie-catalogue --package kie-client
+	tests/scripts/outside-crate.sh
+
+semver: ## Compares the published crates' interfaces with the last release tag
+	tests/scripts/semver.sh

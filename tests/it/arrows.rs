@@ -22,7 +22,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &["delivery", "domain", "kie-catalogue", "kie-client", "ledger", "media", "outbound", "store"],
     ),
     ("web", &["delivery", "domain", "kie-catalogue", "ledger", "lifecycle", "media", "store"]),
-    ("operations", &["domain", "kie-catalogue", "ledger", "lifecycle", "media", "store"]),
+    ("operations", &["domain", "kie-catalogue", "kie-client", "ledger", "lifecycle", "media", "store"]),
     (
         "runtime",
         &[
@@ -51,6 +51,7 @@ const STORIES: &str = "acceptance";
 
 /// What the tests of a crate may name besides: an adapter to run on, the provider to talk to.
 const TEST_ARROWS: &[(&str, &[&str])] = &[
+    ("kie-reconciler", &["kie-catalogue", "kie-sim"]),
     ("lifecycle", &["store-sqlite"]),
     ("store-postgres", &["store"]),
     ("store-sqlite", &["store"]),

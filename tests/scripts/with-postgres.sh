@@ -2,6 +2,8 @@
 # Runs a command with TEST_DATABASE_URL set: the one that is given, or a throw-away PostgreSQL that ends with it.
 #
 #   with-postgres.sh COMMAND [ARGUMENT]...
+#
+# PG_DURABLE=1 lets it write durably, as a real one does: for benches.
 set -euo pipefail
 
 [ $# -gt 0 ] || { echo "usage: with-postgres.sh COMMAND [ARGUMENT]..." >&2; exit 64; }
@@ -58,10 +60,12 @@ start() {
     cd /
     "${as_owner[@]}" "$programs/initdb" --pgdata "$folder/data" --username postgres --auth trust \
         --encoding UTF8 --locale C.UTF-8 --no-sync >"$folder/initdb.log" 2>&1 || return
-    # Nothing listens on the network; durability is not what a throw-away cluster is for.
+    # Nothing listens on the network; durability is not what a throw-away cluster is usually for.
+    local durable=off
+    [ "${PG_DURABLE:-0}" != 1 ] || durable=on
     "${as_owner[@]}" "$programs/pg_ctl" --pgdata "$folder/data" --log "$folder/data/server.log" --silent --wait \
-        --options "-c listen_addresses='' -c unix_socket_directories='$folder' -c max_connections=200 -c fsync=off \
-            -c synchronous_commit=off -c full_page_writes=off -c max_wal_size=4GB" start >/dev/null 2>&1
+        --options "-c listen_addresses='' -c unix_socket_directories='$folder' -c max_connections=200 -c fsync=$durable \
+            -c synchronous_commit=$durable -c full_page_writes=$durable -c max_wal_size=4GB" start >/dev/null 2>&1
 }
 if [ -n "${as_owner[*]}" ]; then
     chown "$owner" "$folder"

@@ -38,7 +38,8 @@ impl World {
             assert!(number <= job.attempts, "attempt {number} of job {id} was never committed");
             let known = self.store.find_job_by_task(&tasks[0]).await.unwrap();
             assert!(
-                known.is_some_and(|(known, attempt)| known.id == id && attempt == number) || may_not_know(job),
+                known.is_some_and(|(known, attempt)| known.id == id && attempt == number)
+                    || may_not_know(job),
                 "task {} of job {id} ({}) is not known to us",
                 tasks[0],
                 job.state

@@ -29,6 +29,7 @@ pub struct Builder {
     pub(crate) workers: usize,
     pub(crate) programs: usize,
     pub(crate) media: Media,
+    pub(crate) log: String,
     callbacks: bool,
     sim: SimConfig,
     flags: Vec<(String, String)>,
@@ -58,6 +59,7 @@ impl Builder {
             workers: 1,
             programs: 0,
             media: Media::Local,
+            log: "info".to_owned(),
             callbacks: true,
             sim,
             flags: Vec::new(),
@@ -81,6 +83,12 @@ impl Builder {
     #[must_use]
     pub fn media(self, media: Media) -> Self {
         Self { media, ..self }
+    }
+
+    /// What the programs log, in the form of `RUST_LOG`.
+    #[must_use]
+    pub fn log(self, filter: &str) -> Self {
+        Self { log: filter.to_owned(), ..self }
     }
 
     /// Whether the provider's callbacks are sent at all.

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use sqlx::postgres::PgConnectOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
 
 /// Which database a story runs on.
@@ -25,9 +26,7 @@ pub(crate) struct Database {
 impl Database {
     pub(crate) async fn create(db: Db, folder: &Path) -> Self {
         match db {
-            Db::Sqlite => {
-                Self { url: format!("sqlite://{}", folder.join("kie.db").display()), server: None }
-            }
+            Db::Sqlite => Self { url: format!("sqlite://{}", folder.join("kie.db").display()), server: None },
             Db::Postgres => Self::create_on_server().await,
         }
     }
@@ -46,8 +45,45 @@ impl Database {
         Self { url: server.clone().database(&name).to_url_lossy().to_string(), server: Some((server, name)) }
     }
 
+    /// From now on nobody can write to it.
+    pub(crate) async fn block(&self) -> Outage {
+        let Some((server, name)) = &self.server else {
+            let options: SqliteConnectOptions = self.url.parse().unwrap();
+            let mut connection = options.connect().await.unwrap();
+            connection.execute("begin immediate").await.unwrap();
+            return Outage::Locked(connection);
+        };
+        run(server, format!("alter database {name} with allow_connections false")).await;
+        let cut = "select pg_terminate_backend(pid) from pg_stat_activity where datname =";
+        run(server, format!("{cut} '{name}'")).await;
+        Outage::Away(server.clone(), name.clone())
+    }
+
     pub(crate) fn url(&self) -> &str {
         &self.url
+    }
+}
+
+/// A database that takes no writes; [`Outage::end`] brings it back.
+pub enum Outage {
+    /// Another process holds the SQLite file's write lock.
+    Locked(SqliteConnection),
+    /// PostgreSQL has cut all connections to the database and lets none in.
+    Away(PgConnectOptions, String),
+}
+
+impl Outage {
+    /// Ends it.
+    pub async fn end(self) {
+        match self {
+            Self::Locked(mut connection) => {
+                connection.execute("rollback").await.unwrap();
+                connection.close().await.unwrap();
+            }
+            Self::Away(server, name) => {
+                run(&server, format!("alter database {name} with allow_connections true")).await;
+            }
+        }
     }
 }
 

@@ -2,7 +2,12 @@
 //!
 //! A [`World`] is a whole shop for one test: a database, a storage, a simulated provider, a customer's webhook receiver,
 //! and one or more running instances. Every story ends with [`World::finish`], which proves the books.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a story that cannot go on fails")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a story that cannot go on fails"
+)]
 
 mod audit;
 mod builder;
@@ -17,7 +22,7 @@ mod world;
 
 pub use builder::{Builder, Media};
 pub use customer::{Answer, Customer, Job};
-pub use database::Db;
+pub use database::{Db, Outage};
 pub use models::{FREE, IMAGE, IMAGES, LYRICS, SPEECH, VIDEO, prompt};
 pub use program::Program;
 pub use receiver::{Call, Receiver};
@@ -32,8 +37,6 @@ macro_rules! stories {
         $(
             $(#[$meta])*
             mod $name {
-                #[expect(clippy::allow_attributes, reason = "not every story needs its neighbours")]
-                #[allow(unused_imports, reason = "not every story needs its neighbours")]
                 use super::*;
 
                 async fn story($db: $crate::Db) $body

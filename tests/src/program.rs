@@ -98,7 +98,8 @@ impl Program {
     }
 
     fn log_path(&self, start: u32) -> PathBuf {
-        let port = self.variables.iter().find(|(name, _)| name == "LISTEN_ADDR").map_or("", |(_, value)| value);
+        let port =
+            self.variables.iter().find(|(name, _)| name == "LISTEN_ADDR").map_or("", |(_, value)| value);
         self.folder.join(format!("kie-web-{}-{start}.log", port.replace(':', "-")))
     }
 }

@@ -17,10 +17,12 @@ use store::Store;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 use crate::builder::Builder;
 use crate::customer::Customer;
-use crate::database::{Database, Db};
+use crate::database::{Database, Db, Outage};
 use crate::program::Program;
 use crate::receiver::Receiver;
 use crate::storage::S3Server;
@@ -67,12 +69,17 @@ pub struct World {
     clock: Arc<OffsetClock>,
     keys: Arc<AtomicU32>,
     folder: TempDir,
-    _database: Database,
+    database: Database,
+    ended: Ended,
 }
 
 impl World {
     /// A world on this database: one instance with its worker, a local folder, callbacks.
     pub fn builder(db: Db) -> Builder {
+        // With `RUST_LOG` set, a failing story shows what the instances logged.
+        let filter = EnvFilter::builder().with_default_directive(LevelFilter::OFF.into()).from_env_lossy();
+        let _started_by_another =
+            tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
         Builder::new(db)
     }
 
@@ -95,7 +102,9 @@ impl World {
             }
             let address = addresses[index];
             drop(listener);
-            let mut program = Program::new(variables(&flags, address, storage.as_ref()), folder.path());
+            let mut variables = variables(&flags, address, storage.as_ref());
+            variables.push(("RUST_LOG".to_owned(), builder.log.clone()));
+            let mut program = Program::new(variables, folder.path());
             program.start();
             programs.push((program, address));
         }
@@ -120,7 +129,8 @@ impl World {
             clock: Arc::default(),
             keys: Arc::default(),
             folder,
-            _database: database,
+            database,
+            ended: Ended(false),
         }
     }
 
@@ -143,6 +153,18 @@ impl World {
                 running.services.clock.shift_offset_micros(micros);
             }
         }
+    }
+
+    /// Sets the clock of one instance ahead of all others.
+    pub fn set_ahead(&self, index: usize, by: Duration) {
+        if let Shop::Here(running) = &self.shops[index] {
+            running.services.clock.shift_offset_micros(i64::try_from(by.as_micros()).unwrap());
+        }
+    }
+
+    /// From now on the database takes no writes.
+    pub async fn block_database(&self) -> Outage {
+        self.database.block().await
     }
 
     /// A new customer with this much money, in major units.
@@ -228,7 +250,8 @@ impl World {
     }
 
     /// Ends the story: the books are proven, every webhook's signature is verified, everything stops.
-    pub async fn finish(self) {
+    pub async fn finish(mut self) {
+        self.ended.0 = true;
         self.audit_clean().await;
         self.signatures_hold().await;
         for shop in self.shops {
@@ -243,6 +266,15 @@ impl World {
     }
 }
 
+/// Remembers whether a story ended with its audit.
+struct Ended(bool);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        assert!(self.0 || std::thread::panicking(), "a story must end with `World::finish`");
+    }
+}
+
 #[derive(Parser)]
 struct Parsed {
     #[command(flatten)]
@@ -251,8 +283,8 @@ struct Parsed {
 
 /// Instances are configured like any shop: by the same flags.
 pub(crate) fn config(flags: &[(String, String)]) -> Config {
-    let words =
-        std::iter::once("kie-web").chain(flags.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]));
+    let words = std::iter::once("kie-web")
+        .chain(flags.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]));
     Parsed::try_parse_from(words).expect("the flags are good").config
 }
 
@@ -286,9 +318,6 @@ fn variables(
         flags.iter().map(|(flag, value)| (name(flag), value.clone())).collect();
     variables.push(("LISTEN_ADDR".to_owned(), address.to_string()));
     variables.push(("PATH".to_owned(), "/usr/bin:/bin".to_owned()));
-    if !flags.iter().any(|(flag, _)| flag == "--log") {
-        variables.push(("RUST_LOG".to_owned(), "info".to_owned()));
-    }
     variables.extend(storage.map(S3Server::variables).unwrap_or_default());
     variables
 }

@@ -1,5 +1,7 @@
 //! `kie-bot`: the worker with callbacks, media and health. The Telegram dialogue is not there yet.
 
+use std::process::ExitCode;
+
 use clap::{Args, Parser};
 use runtime::Front;
 use runtime::config::{Config, LogConfig};
@@ -27,14 +29,17 @@ struct ServeArgs {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    let cli = Cli::parse();
+async fn main() -> ExitCode {
+    runtime::exit_code(run(Cli::parse()).await)
+}
+
+async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     runtime::init_telemetry(&cli.log, "info")?;
     let signals = TaskTracker::new();
     let shutdown = runtime::shutdown_token(&signals)?;
     let front = Front { worker: !cli.serve.no_worker, callbacks_only: true, ..Front::default() };
     runtime::serve(&cli.serve.config, front, shutdown).await?.wait().await;
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! The words an operator types.
 
+use std::path::PathBuf;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use runtime::config::{Config, DatabaseConfig, LogConfig, MediaConfig};
+use runtime::config::{Config, DatabaseConfig, KieConfig, LogConfig, MediaConfig};
 
 /// The operator's tool of a KIE shop. Reading needs only DATABASE_URL.
 ///
@@ -132,6 +134,9 @@ pub(crate) enum Command {
     /// Accounts, tokens and money.
     #[command(subcommand)]
     Account(AccountCommand),
+    /// Compare our models with what KIE says of its own; needs only KIE's key.
+    #[command(subcommand)]
+    Catalogue(CatalogueCommand),
 }
 
 /// Why, and whether really.
@@ -237,6 +242,44 @@ pub(crate) enum AccountCommand {
         #[command(flatten)]
         database: DatabaseConfig,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CatalogueCommand {
+    /// Does each side list the same models? 0 yes, 1 no, 2 could not look.
+    Check {
+        #[command(flatten)]
+        look: Look,
+    },
+    /// What differs in inputs; prices side by side. 0 nothing, 1 something, 2 could not look.
+    Diff {
+        /// Show models that agree, too.
+        #[arg(long)]
+        all: bool,
+        #[command(flatten)]
+        look: Look,
+    },
+    /// Write a proposed model file for every new or changed model; a person reviews and prices it.
+    Sync {
+        /// A new folder, outside of source_of_truth.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+        #[command(flatten)]
+        look: Look,
+    },
+}
+
+/// What to compare, and how fast.
+#[derive(Debug, Args)]
+pub(crate) struct Look {
+    /// Only models whose id fits, such as kling* or */text-to-video.
+    #[arg(long, value_name = "GLOB", default_value = "*")]
+    pub(crate) model: String,
+    /// Milliseconds between calls; KIE allows one in a second, a simulator may allow more.
+    #[arg(long, value_name = "MS", default_value_t = 1100, value_parser = clap::value_parser!(u64).range(..=60_000))]
+    pub(crate) pace: u64,
+    #[command(flatten)]
+    pub(crate) kie: KieConfig,
 }
 
 #[cfg(test)]

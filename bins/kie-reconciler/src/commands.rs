@@ -1,6 +1,7 @@
 //! One function for each word.
 
 mod accounts;
+mod catalogue;
 mod decide;
 mod look;
 mod work;
@@ -35,5 +36,6 @@ pub(crate) async fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Redeliver { id, act, database } => decide::redeliver(json, database, id, act).await,
         Command::Account(command) => accounts::run(json, command).await,
+        Command::Catalogue(command) => catalogue::run(json, command).await,
     }
 }

@@ -11,8 +11,11 @@ use runtime::Front;
 use tokio_util::task::TaskTracker;
 
 #[tokio::main]
-async fn main() -> anyhow::Result<ExitCode> {
-    let cli = cli::Cli::parse();
+async fn main() -> ExitCode {
+    runtime::exit_code(run(cli::Cli::parse()).await)
+}
+
+async fn run(cli: cli::Cli) -> anyhow::Result<ExitCode> {
     runtime::init_telemetry(&cli.log, default_log(&cli))?;
     match cli.command {
         #[cfg(feature = "demo")]

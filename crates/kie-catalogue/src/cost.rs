@@ -85,6 +85,12 @@ impl CostRules {
         open.map_or(Cost::Unknown, at_most)
     }
 
+    /// One line a rule, in the order of the file.
+    pub(crate) fn words(&self) -> Vec<String> {
+        let extras = self.extras.iter().map(|extra| format!("plus {}", extra.words()));
+        self.rules.iter().map(Rule::words).chain(extras).collect()
+    }
+
     /// Every field that some rule looks at, in file order, once.
     pub(crate) fn fields(&self) -> Vec<&str> {
         let mut fields = Vec::new();
@@ -121,6 +127,15 @@ static TRUE: Value = Value::Bool(true);
 static FALSE: Value = Value::Bool(false);
 
 impl Rule {
+    /// `` `mode` pro: 18 credits × `duration` ``.
+    fn words(&self) -> String {
+        let when = self.when.words();
+        let when = if when.is_empty() { when } else { format!("{when}: ") };
+        let bound = if self.at_most { "at most " } else { "" };
+        let times: String = self.times.iter().map(|quantity| format!(" × {}", quantity.words())).collect();
+        format!("{when}{bound}{} credits{times}", self.credits)
+    }
+
     fn cost(&self, request: Request<'_>) -> Cost {
         let mut exact = !self.at_most;
         let mut sum = self.credits;

@@ -129,6 +129,11 @@ impl Model {
         self.inner.file.cost.unknown.as_deref()
     }
 
+    /// The cost rules in words, one line each, the first that holds decides; for people. Empty if none is known.
+    pub fn price_words(&self) -> Vec<String> {
+        self.inner.file.cost.words()
+    }
+
     /// What the cost takes for granted beyond the price list.
     pub fn cost_assumes(&self) -> Option<&str> {
         self.inner.file.cost.assumes.as_deref()

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::credits::parse_micro;
+use crate::credits::{Credits, parse_micro};
 use crate::when::Request;
 
 const ONE: u64 = 1_000_000;
@@ -25,8 +25,7 @@ pub(crate) enum Quantity {
     /// Not in the request; at most this much.
     Limit {
         limit: Amount,
-        #[serde(rename = "of")]
-        _of: String,
+        of: String,
     },
     /// A field's seconds and, besides, seconds that are not in the request.
     Sum {
@@ -34,8 +33,7 @@ pub(crate) enum Quantity {
         limit: Amount,
         #[serde(default)]
         automatic: Vec<Value>,
-        #[serde(rename = "of")]
-        _of: String,
+        of: String,
         plus: Amount,
     },
     /// Started blocks of text; `within` names the key inside a list of objects.
@@ -48,6 +46,12 @@ pub(crate) enum Quantity {
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(try_from = "String")]
 pub(crate) struct Amount(u64);
+
+impl Amount {
+    fn plain(self) -> Credits {
+        Credits::from_micro(self.0)
+    }
+}
 
 impl TryFrom<String> for Amount {
     type Error = String;
@@ -101,6 +105,23 @@ impl Quantity {
                 let extra = u64::try_from(items).ok()?.saturating_sub(u64::from(*beyond));
                 Some(exactly(extra.checked_mul(ONE)?))
             }
+        }
+    }
+
+    /// The factor in words: `` `duration` (at most 10) ``.
+    pub(crate) fn words(&self) -> String {
+        let bounded =
+            |limit: &Option<Amount>| limit.map_or_else(String::new, |limit| format!(" (at most {})", limit.plain()));
+        match self {
+            Quantity::Field { field, limit, .. } => format!("`{field}`{}", bounded(limit)),
+            Quantity::Ratio { field, over } => format!("`{field}` / `{over}`"),
+            Quantity::Limit { limit, of } => format!("{of} (at most {})", limit.plain()),
+            Quantity::Sum { field, limit, plus, of, .. } => {
+                format!("(`{field}`{} + {of} (at most {}))", bounded(&Some(*limit)), plus.plain())
+            }
+            Quantity::Characters { field, block, .. } => format!("each {block} characters of `{field}`"),
+            Quantity::Items { field, beyond: 0 } => format!("entries of `{field}`"),
+            Quantity::Items { field, beyond } => format!("entries of `{field}` beyond {beyond}"),
         }
     }
 

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::words::listed;
+
 /// All fields must fit; an empty condition always holds.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(transparent)]
@@ -66,6 +68,17 @@ impl When {
         matches!(self.0.get(field), Some(Test::Presence(_)))
     }
 
+    /// The condition in words, empty if it always holds: `` `mode` std or pro, without `seed` ``.
+    pub(crate) fn words(&self) -> String {
+        let test = |(field, test): (&String, &Test)| match test {
+            Test::Presence(Presence { present: true }) => format!("with `{field}`"),
+            Test::Presence(Presence { present: false }) => format!("without `{field}`"),
+            Test::OneOf(values) => format!("`{field}` {}", listed(&values.iter().map(plain).collect::<Vec<_>>(), "or")),
+            Test::Is(value) => format!("`{field}` {}", plain(value)),
+        };
+        self.0.iter().map(test).collect::<Vec<_>>().join(", ")
+    }
+
     pub(crate) fn fit(&self, request: Request<'_>) -> Fit {
         let mut fit = Fit::Yes;
         for (field, test) in &self.0 {
@@ -94,6 +107,10 @@ impl Test {
         };
         if holds { Fit::Yes } else { Fit::No }
     }
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// Equality as JSON Schema has it: `5` and `5.0` are the same number.

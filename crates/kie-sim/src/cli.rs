@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use kie_catalogue::Catalogue;
-use kie_sim::{Durations, FieldSet, ShortText, SimConfig, Stages};
+use kie_sim::{Durations, FieldSet, ShortText, SimConfig, Stages, TelegramConfig};
 use url::Url;
 
-/// A simulator of the KIE.ai API: real sockets, real files, no money.
+/// A simulator of the KIE.ai API and of the Telegram Bot API: real sockets, real files, no money.
 #[derive(Parser)]
 #[command(name = "kie-sim", version, arg_required_else_help = true)]
 #[command(after_help = "Use --help for paths, marks and scripts.", after_long_help = AFTER_HELP)]
@@ -118,6 +118,21 @@ pub(crate) struct ServeArgs {
     /// Tasks kept; the oldest finished ones are forgotten.
     #[arg(long, env = "KIE_SIM_TASKS_KEPT", default_value_t = 100_000)]
     tasks_kept: usize,
+    /// The bot token that is accepted under /bot<token>/…
+    #[arg(long, env = "KIE_SIM_TELEGRAM_TOKEN", default_value = "7000000001:kie-sim-telegram-token", hide_env_values = true)]
+    telegram_token: String,
+    /// The bot's username.
+    #[arg(long, env = "KIE_SIM_TELEGRAM_USERNAME", default_value = "kie_sim_bot")]
+    telegram_username: String,
+    /// Let the bot send as fast as it likes (else 30/s, 1/s in a chat, 20/min in a group).
+    #[arg(long, env = "KIE_SIM_TELEGRAM_NO_LIMITS")]
+    telegram_no_limits: bool,
+    /// Waits before repeats of an update that the webhook did not accept; the last one goes on for ever.
+    #[arg(long, env = "KIE_SIM_TELEGRAM_RETRY", default_value = "0s,2s,4s,8s,16s,32s,60s", value_delimiter = ',', value_parser = span)]
+    telegram_retry: Vec<Duration>,
+    /// How long the bot may take to answer a pre-checkout query.
+    #[arg(long, env = "KIE_SIM_TELEGRAM_CHECKOUT", default_value = "10s", value_parser = span)]
+    telegram_checkout: Duration,
     /// Write the base URL to this file once it is served.
     #[arg(long, env = "KIE_SIM_URL_FILE")]
     pub(crate) url_file: Option<PathBuf>,
@@ -128,6 +143,14 @@ pub(crate) struct ServeArgs {
 
 impl ServeArgs {
     pub(crate) fn into_config(self) -> anyhow::Result<SimConfig> {
+        let telegram = TelegramConfig {
+            token: self.telegram_token,
+            username: self.telegram_username,
+            limits: !self.telegram_no_limits,
+            webhook_retry: self.telegram_retry,
+            pre_checkout_wait: self.telegram_checkout,
+            ..TelegramConfig::default()
+        };
         let catalogue = self.catalogue.as_deref().map(with_overlay).transpose()?;
         Ok(SimConfig {
             listen: self.listen,
@@ -157,6 +180,7 @@ impl ServeArgs {
             log_entries: self.log_entries,
             catalogue,
             tasks_kept: self.tasks_kept,
+            telegram,
         })
     }
 }

@@ -9,6 +9,8 @@ use std::time::Duration;
 use kie_catalogue::Catalogue;
 use url::Url;
 
+use crate::telegram::TelegramConfig;
+
 /// How long a task runs, by the kind of its output.
 #[derive(Debug, Clone, Copy)]
 pub struct Durations {
@@ -108,6 +110,8 @@ pub struct SimConfig {
     pub catalogue: Option<Arc<Catalogue>>,
     /// Tasks kept; the oldest finished ones are forgotten.
     pub tasks_kept: usize,
+    /// The messenger beside the provider.
+    pub telegram: TelegramConfig,
 }
 
 impl Default for SimConfig {
@@ -145,6 +149,7 @@ impl Default for SimConfig {
             log_entries: 100_000,
             catalogue: None,
             tasks_kept: 100_000,
+            telegram: TelegramConfig::default(),
         }
     }
 }

@@ -24,16 +24,18 @@ mod routes;
 mod script;
 mod sim;
 mod task;
+pub mod telegram;
 mod uploads;
 mod views;
 mod world;
 
 pub use config::{Durations, FieldSet, ShortText, SimConfig, Stages};
 pub use fault::{
-    Answer, BadFault, CallbackFault, CreateAnswer, CreateFault, Fault, RecordFault, ResultFault, Route, Rule,
-    Shape,
+    Answer, BadFault, CallbackFault, CreateAnswer, CreateFault, Fault, Loss, PaymentFault, RecordFault,
+    ResultFault, Route, Rule, Shape, TelegramFault, UpdateFault,
 };
 pub use models::Kind;
 pub use script::Script;
 pub use sim::Sim;
+pub use telegram::{Telegram, TelegramChat, TelegramConfig};
 pub use views::{LoggedRequest, SentCallback, TaskView};

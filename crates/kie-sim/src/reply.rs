@@ -12,14 +12,15 @@ use serde_json::{Value, json};
 
 use crate::call::Call;
 use crate::config::FieldSet;
+use crate::conn::Grip;
 use crate::fault::{Answer, UNAUTHORIZED, default_text};
 use crate::ids::SplitMix;
 use crate::world::World;
 
 pub(crate) const JSON_UTF8: &str = "application/json;charset=UTF-8";
-const GATEWAY_PAGE: &str = "<html>\r\n<head><title>Error</title></head>\r\n<body>\r\n<center><h1>The service is unavailable</h1></center>\r\n<hr><center>cloudflare</center>\r\n</body>\r\n</html>\r\n";
+pub(crate) const GATEWAY_PAGE: &str = "<html>\r\n<head><title>Error</title></head>\r\n<body>\r\n<center><h1>The service is unavailable</h1></center>\r\n<hr><center>cloudflare</center>\r\n</body>\r\n</html>\r\n";
 /// A silent connection ends after this time even if nobody leaves.
-const SILENCE_MAX: Duration = Duration::from_mins(10);
+pub(crate) const SILENCE_MAX: Duration = Duration::from_mins(10);
 
 /// What a route answers.
 pub(crate) struct Reply {
@@ -127,7 +128,7 @@ impl Reply {
             Delivery::Whole | Delivery::Cut => {}
         }
         let cut = self.delivery == Delivery::Cut;
-        let body = if cut { cut_body(&self.body, call) } else { chunked(self.body) };
+        let body = if cut { cut_body(&self.body, call.grip.clone()) } else { chunked(self.body) };
         let mut response = Response::new(body);
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
@@ -146,9 +147,8 @@ fn chunked(body: Bytes) -> Body {
     Body::from_stream(stream::iter([Ok::<_, Infallible>(body)]))
 }
 
-fn cut_body(body: &Bytes, call: &Call) -> Body {
+pub(crate) fn cut_body(body: &Bytes, grip: Grip) -> Body {
     let half = Ok(body.slice(..body.len() / 2));
-    let grip = call.grip.clone();
     let end = stream::once(async move {
         tokio::time::sleep(Duration::from_millis(50)).await;
         grip.cut();

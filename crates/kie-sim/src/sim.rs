@@ -14,6 +14,7 @@ use crate::conn::{Grip, GripListener};
 use crate::routes;
 use crate::script::Script;
 use crate::task::{Outcome, Task};
+use crate::telegram::Telegram;
 use crate::views::{LoggedRequest, SentCallback, TaskView};
 use crate::world::World;
 
@@ -133,7 +134,12 @@ impl Sim {
         self.end(task_id, Some(Outcome::Fail { code: code.to_owned(), message: message.to_owned() }))
     }
 
-    /// Forgets tasks, logs and scripts; the balance is that of the start.
+    /// The messenger: the customers' side of it, and what the bot did.
+    pub fn telegram(&self) -> Telegram {
+        Telegram(Arc::clone(&self.world.telegram))
+    }
+
+    /// Forgets tasks, logs, scripts and the messenger's chats; the balance is that of the start.
     ///
     /// # Errors
     /// When the folder cannot be written.

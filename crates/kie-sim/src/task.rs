@@ -122,6 +122,7 @@ impl Task {
             task: Some(&self.order.id),
             model: Some(&self.order.model),
             input: Some(&self.input_text),
+            ..Scene::default()
         }
     }
 

@@ -26,6 +26,7 @@ use crate::renders::Renders;
 use crate::ring::Ring;
 use crate::script::Scripts;
 use crate::task::{Order, Outcome, Progress, Task};
+use crate::telegram::{Bot, Surroundings};
 use crate::uploads::Uploads;
 use crate::views::{LoggedRequest, SentCallback, TaskView};
 
@@ -42,12 +43,14 @@ pub(crate) struct World {
     pub(crate) base: String,
     pub(crate) seed: u64,
     pub(crate) models: Models,
-    pub(crate) scripts: Scripts,
+    pub(crate) scripts: Arc<Scripts>,
     pub(crate) requests: Ring<LoggedRequest>,
     pub(crate) callbacks: Ring<SentCallback>,
     pub(crate) creates: Window,
     pub(crate) model_calls: Window,
     pub(crate) mark_memory: MarkMemory,
+    /// The messenger.
+    pub(crate) telegram: Arc<Bot>,
     pub(crate) renders: Renders,
     pub(crate) uploads: Uploads,
     pub(crate) http: reqwest::Client,
@@ -78,9 +81,19 @@ impl World {
             .no_proxy()
             .build()
             .context("the client for callbacks could not be made")?;
+        let (scripts, stop, running) = (Arc::<Scripts>::default(), CancellationToken::new(), TaskTracker::new());
+        let around = Surroundings {
+            scripts: Arc::clone(&scripts),
+            stop: stop.clone(),
+            running: running.clone(),
+            seed,
+            log_entries: config.log_entries,
+            base: base.clone(),
+        };
         let world = Arc::new(Self {
             models: Models::new(config.catalogue.clone(), config.unknown_cost)?,
-            scripts: Scripts::default(),
+            telegram: Bot::new(config.telegram.clone(), around)?,
+            scripts,
             requests: Ring::new(config.log_entries),
             callbacks: Ring::new(config.log_entries),
             creates: Window::new(config.creates_per_10s, 10_000),
@@ -89,8 +102,8 @@ impl World {
             renders: Renders::default(),
             uploads: Uploads::open(config.folder.as_deref(), config.upload_life)?,
             callback_slots: Semaphore::new(CALLBACKS_AT_ONCE),
-            stop: CancellationToken::new(),
-            running: TaskTracker::new(),
+            stop,
+            running,
             tasks: RwLock::default(),
             order: Mutex::default(),
             seq: AtomicU64::new(remembered.seq),
@@ -266,6 +279,7 @@ impl World {
         }
         self.scripts.clear();
         self.mark_memory.clear();
+        self.telegram.reset();
         self.requests.clear();
         self.callbacks.clear();
         if let Some(journal) = &self.journal {

@@ -123,7 +123,8 @@ impl Lifecycle {
         draft.step.answer = Some((number, failure.words.clone()));
         if draft.step.patch.state == JobState::Pending {
             draft.step.patch.tries = job.tries.saturating_add(1);
-            draft.step.patch.wake_at = Some(self.after(pace::backoff(job.tries, self.fraction())));
+            let again = self.after(pace::backoff(job.tries, self.fraction()));
+            draft.step.patch.wake_at = Some(job.deadline_at.map_or(again, |deadline| again.min(deadline)));
             // How long it may wait counts from the order, not from the last refusal.
             draft.step.patch.deadline_at = job.deadline_at;
         }

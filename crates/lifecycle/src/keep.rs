@@ -79,8 +79,13 @@ impl Lifecycle {
             error if asset.role == AssetRole::Extra => self.lost(job, asset, &error.to_string()).await,
             error => {
                 let moved = self.moved_link(job, asset).await;
-                if let Some(kept) = self.fetch_anew(asset, moved.as_deref()).await {
-                    return self.kept(job, asset, &kept).await;
+                match self.fetch_anew(asset, moved.as_deref()).await {
+                    Some(Ok(kept)) => return self.kept(job, asset, &kept).await,
+                    // Another link lives; what refuses its bytes is our own storage.
+                    Some(Err(KeepError::Storage(words))) if !out_of_time => {
+                        return self.failed(job, asset, &words, Fault::Ours).await;
+                    }
+                    Some(Err(_)) | None => {}
                 }
                 if self.is_given_up(asset) || out_of_time {
                     return self.lost(job, asset, &error.to_string()).await;
@@ -108,16 +113,18 @@ impl Lifecycle {
         (Some(now) != asset.source_url.as_ref()).then(|| now.clone())
     }
 
-    /// A dead link is renewed: by the record, which may name another, else by a fresh download link.
-    async fn fetch_anew(&self, asset: &Asset, moved: Option<&str>) -> Option<Kept> {
-        if let Some(url) = moved
-            && let Ok(kept) = self.ports.vault.copy(url, &asset.object, asset.kind).await
-        {
-            return Some(kept);
+    /// A dead link is renewed: by the record, which may name another, else by a fresh download link. What came of the
+    /// last link tried; nothing if there is none.
+    async fn fetch_anew(&self, asset: &Asset, moved: Option<&str>) -> Option<Result<Kept, KeepError>> {
+        if let Some(url) = moved {
+            let tried = self.ports.vault.copy(url, &asset.object, asset.kind).await;
+            if matches!(tried, Ok(_) | Err(KeepError::Storage(_))) {
+                return Some(tried);
+            }
         }
         let source = moved.or(asset.source_url.as_deref())?;
         let fresh = self.ports.provider.download_url(source).await.ok()?;
-        self.ports.vault.copy(&fresh, &asset.object, asset.kind).await.ok()
+        Some(self.ports.vault.copy(&fresh, &asset.object, asset.kind).await)
     }
 
     fn is_given_up(&self, asset: &Asset) -> bool {

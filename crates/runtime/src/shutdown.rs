@@ -1,4 +1,7 @@
-//! The wish to stop: SIGTERM and ^C.
+//! The end of a program: the wish to stop, and the code it ends with.
+
+use std::io::Write;
+use std::process::ExitCode;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -30,4 +33,13 @@ pub fn shutdown_token(tasks: &TaskTracker) -> std::io::Result<CancellationToken>
         }
     });
     Ok(token)
+}
+
+/// The code that a program ends with; an error is told on standard error in one line, with its causes.
+pub fn exit_code(outcome: anyhow::Result<ExitCode>) -> ExitCode {
+    outcome.unwrap_or_else(|error| {
+        // There is nowhere left to tell of a broken standard error.
+        let _ = writeln!(std::io::stderr(), "error: {error:#}");
+        ExitCode::FAILURE
+    })
 }

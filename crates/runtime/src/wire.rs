@@ -79,6 +79,22 @@ pub fn open_provider(config: &KieConfig) -> anyhow::Result<Arc<dyn Provider>> {
     Ok(Arc::new(KieProvider::new(kie_client(config)?)))
 }
 
+/// KIE's own client, for tools that ask KIE and nobody else.
+///
+/// # Errors
+/// When the key is missing or an address is not one.
+pub fn open_kie_client(config: &KieConfig) -> anyhow::Result<Client> {
+    kie_client(config)
+}
+
+/// The catalogue as it is sold: the built-in one with the overlay.
+///
+/// # Errors
+/// When the overlay's folder cannot be read.
+pub fn open_catalogue(config: &KieConfig) -> anyhow::Result<Catalogue> {
+    catalogue(config)
+}
+
 /// Looks at what lies outside: KIE's account, and our own public address without following redirects.
 pub async fn check_outside(config: &Config) -> Vec<Check> {
     let credit = match kie_client(&config.kie) {

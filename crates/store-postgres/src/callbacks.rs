@@ -65,8 +65,7 @@ async fn keep(store: &PostgresStore, callback: &NewCallback<'_>) -> Result<bool,
              update kie.job j
              set wake_at = least(coalesce(j.wake_at, $6), $6), wake_seq = j.wake_seq + 1, hints = 3
              where j.id = $1 and j.state not in ('done', 'canceled')
-               and (j.state <> 'failed' or (not j.gift and (j.task_id is not null or exists (
-                 select from kie.attempt a where a.job_id = j.id and a.task_id is not null))))
+               and (j.state <> 'failed' or (not j.gift and j.attempts > 0))
              returning j.id
            ), kept as (
              insert into kie.callback (job_id, body_hash, attempt, body, task_id, at)

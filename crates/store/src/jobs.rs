@@ -284,7 +284,7 @@ pub trait JobStore: Send + Sync {
         at: Timestamp,
     ) -> Result<TaskSaved, StoreError>;
     /// Wakes a job: `wake_at` becomes the lower of itself and `at`, `wake_seq` rises; lease and fence stay. `done` and
-    /// `canceled` jobs, failed gifts and failed jobs without any task are left alone. False if nothing was woken.
+    /// `canceled` jobs, failed gifts and failed jobs that were never sent are left alone. False if nothing was woken.
     async fn wake_job(&self, wake: &WakeJob) -> Result<bool, StoreError>;
     /// Wakes every job of the account that holds money, each at most once per `at_most_every`; how many.
     async fn wake_account_jobs(

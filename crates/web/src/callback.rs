@@ -46,7 +46,9 @@ pub(crate) async fn receive(
     match front.lifecycle().receive_callback(&callback).await.map_err(not_stored)? {
         CallbackOutcome::Kept => Ok(kept()),
         CallbackOutcome::BadToken => Err(Problem::new(Kind::Unauthorized).detail("the token is not ours")),
-        CallbackOutcome::BadSignature => Err(Problem::new(Kind::Unauthorized).detail("the signature is wrong")),
+        CallbackOutcome::BadSignature => {
+            Err(Problem::new(Kind::Unauthorized).detail("the signature is wrong"))
+        }
         CallbackOutcome::TooLarge => Err(Problem::new(Kind::TooLarge).fact("limit", CALLBACK_BODY_MAX)),
     }
 }

@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 use crate::api::money::Balance;
 use crate::front::{Front, Shared};
 use crate::problem::Problem;
-use crate::view::{Viewer, view_jobs};
+use crate::view::{JobView, Viewer, view_jobs};
 
 /// A listener that is so many events behind starts anew.
 const QUEUE: usize = 256;
@@ -59,13 +59,17 @@ pub(crate) fn subscribe(front: &Shared, account: AccountId, viewer: Viewer) -> b
 }
 
 /// Jobs as events, in their order of change.
-pub(crate) async fn job_events(front: &Front, jobs: &[Job], viewer: Viewer) -> Result<Vec<HubEvent>, Problem> {
+pub(crate) async fn job_events(
+    front: &Front,
+    jobs: &[Job],
+    viewer: Viewer,
+) -> Result<Vec<HubEvent>, Problem> {
     let views = view_jobs(front, jobs, viewer).await?;
-    let event = |view| serde_json::to_string(view).map(Into::into).map_err(Problem::internal);
-    let with_id = |view: &crate::view::JobView| {
-        Ok(HubEvent { name: "job", id: view.updated_at.as_microsecond(), json: event(view)? })
+    let event = |view: &JobView| {
+        let json = serde_json::to_string(view).map_err(Problem::internal)?.into();
+        Ok(HubEvent { name: "job", id: view.updated_at.as_microsecond(), json })
     };
-    views.iter().map(with_id).collect()
+    views.iter().map(event).collect()
 }
 
 /// The balance as an event; none if there is no such account.
@@ -89,8 +93,8 @@ async fn watch(front: Shared, key: Key, feed: broadcast::Sender<HubEvent>, mut w
     loop {
         tokio::select! {
             () = feed.closed() => {}
-            changed = changes.changed() => {
-                if changed.is_err() {
+            moved = changes.changed() => {
+                if moved.is_err() {
                     tokio::time::sleep(TICK).await;
                 }
                 tokio::time::sleep(COALESCE).await;

@@ -8,7 +8,8 @@ use http::{HeaderName, HeaderValue, header};
 use crate::front::Shared;
 
 /// For JSON, which no browser shall take for a page.
-const NOTHING: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; base-uri 'none'");
+const NOTHING: HeaderValue =
+    HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; base-uri 'none'");
 /// For pages: everything they need comes from us.
 pub(crate) const PAGE: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; img-src 'self'; media-src 'self'; style-src 'self'; script-src 'self'; \

@@ -14,8 +14,7 @@ use crate::params::Params;
 use crate::problem::{Kind, Problem, ProblemBody};
 
 /// A file opens no scripts and no frames, whatever is in it.
-const SANDBOX: &str =
-    "default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'; sandbox; frame-ancestors 'none'";
+const SANDBOX: &str = "default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'; sandbox; frame-ancestors 'none'";
 const YEAR_S: i64 = 365 * 24 * 60 * 60;
 
 /// A file as it is to be sent.
@@ -143,7 +142,8 @@ async fn answer(front: &Front, file: &File, parts: &Parts) -> Result<Response, P
     let range = range_answer(text(header::RANGE).filter(|_| same_file), file.bytes);
     let (status, part) = match range {
         RangeAnswer::Unsatisfiable => {
-            let mut response = axum::response::IntoResponse::into_response(Problem::new(Kind::RangeUnsatisfiable));
+            let mut response =
+                axum::response::IntoResponse::into_response(Problem::new(Kind::RangeUnsatisfiable));
             set(response.headers_mut(), header::CONTENT_RANGE, &format!("bytes */{}", file.bytes));
             return Ok(response);
         }
@@ -157,7 +157,8 @@ async fn answer(front: &Front, file: &File, parts: &Parts) -> Result<Response, P
         set(response.headers_mut(), header::CONTENT_RANGE, &range);
     }
     if parts.method != Method::HEAD {
-        let asked = (status == StatusCode::PARTIAL_CONTENT).then_some(ByteRange::Between(part.start, part.end));
+        let asked =
+            (status == StatusCode::PARTIAL_CONTENT).then_some(ByteRange::Between(part.start, part.end));
         let object = front.app.media.get(&file.object, asked).await.map_err(unreadable)?;
         *response.body_mut() = Body::from_stream(object.stream);
     }

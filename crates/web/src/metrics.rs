@@ -26,7 +26,10 @@ struct Series {
 
 /// Routes are templates and methods a closed list, so the number of series is bounded. One table for the process,
 /// as several routers may serve in it.
-static REQUESTS: LazyLock<Mutex<BTreeMap<(&'static str, String, u16), Series>>> = LazyLock::new(Mutex::default);
+static REQUESTS: LazyLock<Mutex<Table>> = LazyLock::new(Mutex::default);
+
+/// By method, route and status.
+type Table = BTreeMap<(&'static str, String, u16), Series>;
 
 /// Counts one answered request.
 pub(crate) fn count_request(method: &Method, route: &str, status: u16, took: Duration) {

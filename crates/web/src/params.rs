@@ -47,7 +47,9 @@ impl Params {
     /// Refuses parameters that this call does not know: a misspelt filter must not give everything.
     pub(crate) fn only(self, known: &[&str]) -> Result<Self, Problem> {
         match self.0.iter().find(|(name, _)| !known.contains(&name.as_str())) {
-            Some((name, _)) => Err(invalid(name, format!("is not known here; known are {}", known.join(", ")))),
+            Some((name, _)) => {
+                Err(invalid(name, format!("is not known here; known are {}", known.join(", "))))
+            }
             None => Ok(self),
         }
     }
@@ -75,7 +77,9 @@ impl Params {
         T::Err: Display,
     {
         let given = self.0.iter().filter(|(given, value)| given == name && !value.is_empty());
-        given.map(|(_, text)| text.parse().map_err(|error: T::Err| invalid(name, error.to_string()))).collect()
+        given
+            .map(|(_, text)| text.parse().map_err(|error: T::Err| invalid(name, error.to_string())))
+            .collect()
     }
 
     /// How many rows: 1 to 100, usually 20.

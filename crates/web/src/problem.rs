@@ -175,9 +175,7 @@ impl Problem {
 
 /// The account lacks money for what was asked.
 pub(crate) fn short(required: Money, available: Money) -> Problem {
-    Problem::new(Kind::BalanceShort)
-        .fact("required", required.minor())
-        .fact("available", available.minor())
+    Problem::new(Kind::BalanceShort).fact("required", required.minor()).fact("available", available.minor())
 }
 
 impl From<StoreError> for Problem {

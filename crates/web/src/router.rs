@@ -22,8 +22,18 @@ use crate::{
 
 /// Paths that an old shop's callback may not take.
 const OURS: [&str; 12] = [
-    "/v1", "/callbacks", "/media", "/healthz", "/readyz", "/metrics", "/docs", "/openapi.json", "/library", "/g",
-    "/balance", "/session",
+    "/v1",
+    "/callbacks",
+    "/media",
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/docs",
+    "/openapi.json",
+    "/library",
+    "/g",
+    "/balance",
+    "/session",
 ];
 
 /// The whole front end: API, pages, callbacks, media, health, metrics.
@@ -125,8 +135,11 @@ fn with_legacy_callbacks(mut routes: Router<Shared>, front: &Front) -> Result<Ro
     let mut seen = std::collections::HashSet::new();
     for path in &front.settings().legacy_callbacks {
         let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
-        let mine = OURS.iter().any(|ours| path.strip_prefix(ours).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')));
-        if !path.starts_with('/') || path.len() < 2 || !path.chars().all(plain) || mine || !seen.insert(path) {
+        let mine = OURS
+            .iter()
+            .any(|ours| path.strip_prefix(ours).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')));
+        if !path.starts_with('/') || path.len() < 2 || !path.chars().all(plain) || mine || !seen.insert(path)
+        {
             return Err(SettingsError::LegacyCallback(path.clone()));
         }
         routes = routes.route(path, post(callback::receive_legacy));
@@ -159,7 +172,10 @@ async fn not_found(state: axum::extract::State<Shared>, request: Request) -> Res
 
 #[expect(clippy::needless_pass_by_value, reason = "the layer hands the panic's payload over")]
 fn panicked(payload: Box<dyn Any + Send + 'static>) -> Response {
-    let words = payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    let words = payload
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| payload.downcast_ref::<String>().map(String::as_str));
     Problem::internal(format!("a handler panicked: {}", words.unwrap_or("without words"))).into_response()
 }
 
@@ -180,8 +196,15 @@ fn cors(origins: &[String]) -> Result<Option<CorsLayer>, SettingsError> {
     let layer = CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins))
         .allow_methods([Method::GET, Method::POST, Method::PATCH, Method::DELETE])
-        .allow_headers(asked.into_iter().chain([header::AUTHORIZATION, header::CONTENT_TYPE, header::RANGE]).collect::<Vec<_>>())
-        .expose_headers(shown.into_iter().chain([header::RETRY_AFTER, header::CONTENT_RANGE]).collect::<Vec<_>>())
+        .allow_headers(
+            asked
+                .into_iter()
+                .chain([header::AUTHORIZATION, header::CONTENT_TYPE, header::RANGE])
+                .collect::<Vec<_>>(),
+        )
+        .expose_headers(
+            shown.into_iter().chain([header::RETRY_AFTER, header::CONTENT_RANGE]).collect::<Vec<_>>(),
+        )
         .max_age(std::time::Duration::from_mins(10));
     Ok(Some(layer))
 }

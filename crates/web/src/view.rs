@@ -30,7 +30,8 @@ pub(crate) async fn view_jobs(front: &Front, jobs: &[Job], viewer: Viewer) -> Re
         try_join(front.store().assets_of(&ids), front.store().deliveries_of(&ids)).await?;
     let view = |job: &Job| {
         let assets: Vec<&Asset> = assets.iter().filter(|asset| asset.job == Some(job.id)).collect();
-        let deliveries: Vec<&Delivery> = deliveries.iter().filter(|delivery| delivery.job == job.id).collect();
+        let deliveries: Vec<&Delivery> =
+            deliveries.iter().filter(|delivery| delivery.job == job.id).collect();
         JobView::new(front, job, &assets, &deliveries, viewer)
     };
     Ok(jobs.iter().map(view).collect())

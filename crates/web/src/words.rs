@@ -34,7 +34,8 @@ impl Language {
     /// The first language of `Accept-Language` that we speak.
     pub(crate) fn of_request(headers: &HeaderMap, usual: Self) -> Self {
         let asked = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
-        let primary = |tag: &str| tag.trim().split(['-', ';']).next().unwrap_or_default().to_ascii_lowercase();
+        let primary =
+            |tag: &str| tag.trim().split(['-', ';']).next().unwrap_or_default().to_ascii_lowercase();
         asked.unwrap_or_default().split(',').find_map(|tag| primary(tag).parse().ok()).unwrap_or(usual)
     }
 
@@ -63,13 +64,18 @@ impl Language {
 /// Why a generation failed, for the one who ordered it; never the provider's words.
 pub(crate) const fn failure(cause: Option<Cause>, language: Language) -> &'static str {
     let (ru, en) = match cause {
-        Some(Cause::InvalidInput) => ("Модель не приняла эти параметры.", "The model did not accept this input."),
-        Some(Cause::Moderation) => (
-            "Запрос не прошёл проверку содержания.",
-            "The request did not pass the content check.",
-        ),
-        Some(Cause::ModelUnavailable) => ("Модель сейчас недоступна.", "The model is not available at the moment."),
-        Some(Cause::ProviderError) => ("Модель не справилась с запросом.", "The model failed on this request."),
+        Some(Cause::InvalidInput) => {
+            ("Модель не приняла эти параметры.", "The model did not accept this input.")
+        }
+        Some(Cause::Moderation) => {
+            ("Запрос не прошёл проверку содержания.", "The request did not pass the content check.")
+        }
+        Some(Cause::ModelUnavailable) => {
+            ("Модель сейчас недоступна.", "The model is not available at the moment.")
+        }
+        Some(Cause::ProviderError) => {
+            ("Модель не справилась с запросом.", "The model failed on this request.")
+        }
         Some(Cause::ProviderBalance) => (
             "Сервис слишком долго не мог начать генерацию.",
             "The service could not start this generation for too long.",
@@ -83,7 +89,9 @@ pub(crate) const fn failure(cause: Option<Cause>, language: Language) -> &'stati
             "Не удалось узнать, началась ли генерация.",
             "It could not be learnt whether the generation had begun.",
         ),
-        Some(Cause::Operator) => ("Генерация остановлена службой поддержки.", "The generation was stopped by the support."),
+        Some(Cause::Operator) => {
+            ("Генерация остановлена службой поддержки.", "The generation was stopped by the support.")
+        }
         None => ("Генерация не удалась.", "The generation failed."),
     };
     language.pick(ru, en)
@@ -165,12 +173,10 @@ words! {
     hide: "Удалить", "Delete";
     restore: "Вернуть", "Restore";
     hidden_note: "Удалено из библиотеки. Файлы исчезнут через 30 дней.", "Deleted from the library. The files go after 30 days.";
-    prompt: "Запрос", "Prompt";
     input: "Параметры", "Input";
     price: "Цена", "Price";
     free: "бесплатно", "free";
     receipt: "Чек", "Receipt";
-    history: "История", "History";
     deliveries: "Доставка", "Deliveries";
     delivered: "доставлено", "delivered";
     delivery_pending: "доставляется", "on its way";

@@ -180,3 +180,21 @@ fn unknown_models_have_a_neighbour() {
     assert_eq!(catalogue().nearest("flux2/pro-text-to-image"), Some("flux-2/pro-text-to-image"));
     assert_eq!(catalogue().nearest("%%%"), None);
 }
+
+/// What a customer reads who sends the bad example of a model: the field by name, and what was expected.
+#[test]
+fn bad_examples_are_answered_in_words() {
+    let mut silent = Vec::new();
+    for model in catalogue().models().filter(|model| model.is_sellable()) {
+        for fault in model.validate(model.bad_example().clone()).unwrap_err() {
+            let says = ["must ", "is required", "did you mean", "there is no such field", "give ", "leave out", "not possible together"];
+            let names_field = !fault.pointer.is_empty() || fault.message.contains('`');
+            let is_plain = ["schema", "another value", "null", "anyOf", "oneOf", "pattern", "\\"].iter().all(|word| !fault.message.contains(word));
+            if !(names_field && is_plain && says.iter().any(|word| fault.message.contains(word))) {
+                silent.push(format!("{}: {fault}", model.id()));
+            }
+            println!("{:45} {fault}", model.id());
+        }
+    }
+    assert_eq!(silent, [""; 0]);
+}

@@ -3,7 +3,7 @@
 use kie_catalogue::{Cost, Credits};
 use serde_json::{Value, json};
 
-use crate::{model, valid};
+use crate::{catalogue, model, valid};
 
 const CLIP: &str = "https://a.example/in.mp4";
 
@@ -162,5 +162,14 @@ fn no_known_price_is_absurd() {
     for model in crate::catalogue().models().filter(|model| model.is_sellable()) {
         let cost = model.validate(model.example().clone()).unwrap().cost().upper().unwrap();
         assert!(cost <= dearest, "{} costs {cost}", model.id());
+    }
+}
+
+#[test]
+fn rules_can_be_read_by_people() {
+    assert_eq!(model("z-image").price_words(), ["0.8 credits"]);
+    for model in catalogue().models().filter(|model| model.is_sellable()) {
+        let words = model.price_words();
+        assert!(!words.is_empty() && words.iter().all(|line| line.contains(" credits")), "{}: {words:?}", model.id());
     }
 }

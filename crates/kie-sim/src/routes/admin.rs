@@ -32,6 +32,7 @@ pub(super) fn router(world: Arc<World>) -> Router<Arc<World>> {
         .route("/sim/callbacks", get(callbacks))
         .route("/sim/credits", get(balance).post(set_balance))
         .route("/sim/reset", post(reset))
+        .merge(crate::telegram::admin_router())
         .layer(from_fn_with_state(world, guard))
 }
 
@@ -45,7 +46,7 @@ async fn guard(State(world): State<Arc<World>>, request: axum::extract::Request,
     next.run(request).await
 }
 
-fn bad(status: StatusCode, text: &str) -> Response {
+pub(crate) fn bad(status: StatusCode, text: &str) -> Response {
     (status, Json(json!({"error": text}))).into_response()
 }
 
@@ -174,7 +175,7 @@ async fn callbacks(State(world): State<Arc<World>>, call: Call) -> Json<Value> {
     Json(json!({"callbacks": world.callbacks.newest(limit(&call), passes)}))
 }
 
-fn limit(call: &Call) -> usize {
+pub(crate) fn limit(call: &Call) -> usize {
     call.parameter("limit").and_then(|text| text.parse().ok()).unwrap_or(LIMIT)
 }
 

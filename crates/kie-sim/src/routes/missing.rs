@@ -11,7 +11,7 @@ use crate::call::Call;
 use crate::reply::Reply;
 use crate::world::World;
 
-pub(super) async fn missing(State(world): State<Arc<World>>, call: Call) -> Response {
+pub(crate) async fn missing(State(world): State<Arc<World>>, call: Call) -> Response {
     let body = json!({
         "timestamp": call.at_ms,
         "status": 404,

@@ -25,7 +25,11 @@ use crate::conn::Grip;
 use crate::fault::{Answer, Fault, Moment, Route};
 use crate::reply::Reply;
 use crate::script::Scene;
+use crate::telegram;
 use crate::world::World;
+
+pub(crate) use admin::{bad, limit};
+pub(crate) use missing::missing;
 
 /// Larger JSON bodies are refused; base64 uploads have a limit of their own.
 const BODY_BYTES_MAX: usize = 16 << 20;
@@ -49,7 +53,9 @@ pub(crate) fn router(world: Arc<World>) -> Router {
         .route("/r/{task}/{name}", get(results::direct))
         .route("/dl/{task}/{name}", get(results::by_link))
         .route("/kieai/{*path}", get(upload::download));
-    Router::new().merge(files).merge(admin::router(Arc::clone(&world))).merge(api).with_state(world)
+    Router::new()
+        .merge(telegram::router())
+        .merge(files).merge(admin::router(Arc::clone(&world))).merge(api).with_state(world)
 }
 
 /// The request whole, with its body in memory.
@@ -66,7 +72,7 @@ impl FromRequest<Arc<World>> for Call {
     }
 }
 
-fn grip_of(extensions: &axum::http::Extensions) -> Grip {
+pub(crate) fn grip_of(extensions: &axum::http::Extensions) -> Grip {
     extensions.get::<ConnectInfo<Grip>>().map(|ConnectInfo(grip)| grip.clone()).unwrap_or_default()
 }
 

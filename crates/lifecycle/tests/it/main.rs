@@ -1,2 +1,21 @@
-//! One binary.
-fn main() {}
+//! The life of a job where time and chance are arguments: named stories, a crash at every stop, and a simulation of
+//! random shops.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod answers;
+mod cabinet;
+mod crash;
+mod deliveries;
+mod ears;
+mod endings;
+mod gate;
+mod gated_store;
+mod kie;
+mod orders;
+mod outputs;
+mod pace;
+mod proof;
+mod shop;
+mod simulation;
+mod unclear;
+mod world;

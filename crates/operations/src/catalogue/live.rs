@@ -151,10 +151,7 @@ impl<'a, P: FnMut(CatalogueProgress<'_>)> Live<'a, P> {
         self.wait().await;
         match self.client.model_price(&info.model).await {
             Ok(price) => price,
-            Err(error) => {
-                tracing::warn!(model = info.model, %error, "catalogue.price_unread");
-                None
-            }
+            Err(error) => Some(format!("could not be read: {error}")),
         }
     }
 

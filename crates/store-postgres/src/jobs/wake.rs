@@ -13,17 +13,18 @@ pub(super) async fn wake_job(store: &PostgresStore, wake: &WakeJob) -> Result<bo
     let woken = sqlx::query!(
         "update kie.job j
          set wake_at = least(coalesce(j.wake_at, $3), $3), wake_seq = j.wake_seq + 1,
-           hints = case when $4 then 3 else j.hints end, asked_at = case when $4 then j.asked_at else $3 end
+           hints = case when $4 then 3 else j.hints end, asked_at = case when $6 then $3 else j.asked_at end
          where j.id = $1 and ($2::uuid is null or j.account_id = $2)
            and ($5::timestamptz is null or j.asked_at is null or j.asked_at <= $5)
            and j.state not in ('done', 'canceled')
-           and (j.state <> 'failed' or (not j.gift and (j.task_id is not null or exists (
-             select from kie.attempt a where a.job_id = j.id and a.task_id is not null))))",
+           and (j.state <> 'failed' or (not j.gift and j.attempts > 0))",
         wake.job.as_uuid(),
         wake.scope.account().map(AccountId::as_uuid),
         moment(wake.at),
         wake.reason == WakeReason::Callback,
         last_ask(wake.at, wake.at_most_every) as _,
+        // A wake that is limited counts as asked, whoever brings it, else the limit would never be met.
+        wake.reason == WakeReason::Asked || !wake.at_most_every.is_zero(),
     );
     Ok(woken.execute(&store.pool).await.map_err(store_error)?.rows_affected() > 0)
 }

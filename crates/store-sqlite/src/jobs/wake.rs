@@ -27,8 +27,7 @@ pub(crate) async fn wake_in(db: &mut SqliteConnection, wake: &WakeJob) -> Result
          where id = ?1 and (?2 is null or account_id = ?2)
            and (not ?6 or asked_at is null or asked_at <= ?7)
            and (state not in ('done', 'canceled', 'failed')
-             or (state = 'failed' and gift = 0
-               and exists (select 1 from attempt a where a.job_id = job.id and a.task_id is not null)))",
+             or (state = 'failed' and gift = 0 and attempts > 0))",
         job,
         account,
         at,

@@ -79,9 +79,13 @@ pub async fn a_wake_during_a_failure_is_kept(fx: Fixture) {
     assert_eq!(fx.applied(&step).await.wake_at, Some(step.at));
 }
 
-/// Done and canceled jobs, failed jobs without a task and failed gifts are left alone; other failed jobs are woken.
+/// Done and canceled jobs, failed jobs that were never sent and failed gifts are left alone; other failed jobs are woken.
 pub async fn only_what_can_still_change_is_woken(fx: Fixture) {
     let account = fx.account(1_000).await;
+    let released = fx.pending(account, 100).await;
+    let sent = fx.sent(released.id).await;
+    fx.applied(&fx.fail(&sent)).await;
+    assert!(fx.wake(released.id, fx.now()).await, "its task may turn up and bring a gift");
     let canceled = fx.pending(account, 100).await;
     fx.applied(&fx.cancel(&canceled)).await;
     let done = fx.pending(account, 100).await;

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use domain::{Account, AccountId, Money, Role, TokenId, Timestamp};
+use domain::{Account, AccountId, Money, Role, Timestamp, TokenId};
 use http::{StatusCode, header};
 use ledger::{LedgerError, TopUp};
 use secrecy::ExposeSecret;
@@ -214,7 +214,9 @@ pub(crate) fn answer_credited(front: &Front, credited: Credited) -> Result<Respo
 pub(crate) fn check_texts(texts: &[(&str, Option<&str>)]) -> Result<(), Problem> {
     let fits = |text: &str| (1..=TEXT_MAX).contains(&text.chars().count());
     match texts.iter().find(|(_, text)| text.is_some_and(|text| !fits(text))) {
-        Some((pointer, _)) => Err(Problem::invalid(*pointer, format!("must have 1 to {TEXT_MAX} characters"))),
+        Some((pointer, _)) => {
+            Err(Problem::invalid(*pointer, format!("must have 1 to {TEXT_MAX} characters")))
+        }
         None => Ok(()),
     }
 }

@@ -50,7 +50,9 @@ pub(crate) async fn listen(State(front): State<Shared>, parts: Parts) -> Result<
     if let Some(balance) = find_balance(&front, reader.account).await? {
         first.push(balance_event(&balance, now)?);
     }
-    let events = stream::iter(first).chain(live_events(live, front.clone())).map(sent);
+    let events = stream::iter(first)
+        .chain(live_events(live, front.clone()))
+        .map(|event| Ok::<_, Infallible>(sent(&event)));
     let events = events.take_until(stop.cancelled_owned());
     let sse = Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
     // Proxies that gather a response before they pass it on would hold events back.
@@ -93,6 +95,6 @@ fn reset(now: Timestamp) -> HubEvent {
     HubEvent { name: "reset", id: now.as_microsecond(), json: Arc::from("{}") }
 }
 
-fn sent(event: HubEvent) -> Result<Event, Infallible> {
-    Ok(Event::default().event(event.name).id(event.id.to_string()).data(&*event.json))
+fn sent(event: &HubEvent) -> Event {
+    Event::default().event(event.name).id(event.id.to_string()).data(&*event.json)
 }

@@ -232,9 +232,8 @@ impl From<SubmitError> for Problem {
                     None => problem.detail(format!("there is no model `{model}`")),
                 }
             }
-            SubmitError::NotForSale { model } => {
-                Self::new(Kind::NotForSale).detail(format!("`{model}` cannot be ordered like this at the moment"))
-            }
+            SubmitError::NotForSale { model } => Self::new(Kind::NotForSale)
+                .detail(format!("`{model}` cannot be ordered like this at the moment")),
             SubmitError::Faults(faults) => {
                 let fault = |fault: lifecycle::OrderFault| FieldError {
                     pointer: fault.pointer,

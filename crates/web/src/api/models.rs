@@ -154,7 +154,8 @@ pub(crate) async fn quote(
     }
     let quote = front.lifecycle().quote(&body.model, body.input)?;
     let price = quote.price.times(count);
-    let price = price.map_err(|_too_large| Problem::invalid("/count", "the price of this many is too large"))?;
+    let price =
+        price.map_err(|_too_large| Problem::invalid("/count", "the price of this many is too large"))?;
     let account = front.store().find_account(owner.account).await?;
     let available = account.ok_or_else(|| Problem::not_found("account"))?.available;
     Ok(axum::Json(QuoteView {

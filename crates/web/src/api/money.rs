@@ -32,7 +32,10 @@ pub(crate) struct Balance {
     params(("account" = Option<String>, Query, description = "Operators: this account")),
     responses((status = 200, description = "The balance", body = Balance)),
 )]
-pub(crate) async fn balance(State(front): State<Shared>, reader: Reader) -> Result<axum::Json<Balance>, Problem> {
+pub(crate) async fn balance(
+    State(front): State<Shared>,
+    reader: Reader,
+) -> Result<axum::Json<Balance>, Problem> {
     let account = front.store().find_account(reader.account).await?;
     let account = account.ok_or_else(|| Problem::not_found("account"))?;
     let currency = front.lifecycle().policy().currency.code().to_owned();
@@ -65,7 +68,8 @@ pub(crate) async fn list_transfers(
     let mut transfers = front.store().list_transfers(&filter).await?;
     let next_cursor = cut_page(&mut transfers, limit, |transfer| transfer.id.as_uuid());
     let currency = &front.lifecycle().policy().currency;
-    let items = transfers.iter().map(|transfer| ledger::transfer_receipt(transfer, currency).into()).collect();
+    let items =
+        transfers.iter().map(|transfer| ledger::transfer_receipt(transfer, currency).into()).collect();
     Ok(axum::Json(Page { items, next_cursor }))
 }
 

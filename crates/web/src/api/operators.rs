@@ -186,9 +186,7 @@ impl From<DecideError> for Problem {
                 .detail(format!("the job is {state}; only an unclear job can be decided"))
                 .fact("state", state.as_str()),
             DecideError::Disagrees => Self::new(Kind::RecordDisagrees),
-            DecideError::Taken => {
-                Self::new(Kind::Taken).detail("this task belongs to another attempt")
-            }
+            DecideError::Taken => Self::new(Kind::Taken).detail("this task belongs to another attempt"),
             DecideError::Unreadable(error) => Self::new(Kind::ProviderUnreadable).detail(error.to_string()),
             DecideError::Step(StepError::Store(error)) => error.into(),
             error @ DecideError::Step(_) => Self::internal(error),

@@ -107,7 +107,8 @@ pub(crate) async fn get(
 }
 
 fn read_window(text: &str) -> Result<Duration, Problem> {
-    let refused = || Problem::invalid("/query/window", "must be minutes, hours or days up to 90d, such as 24h");
+    let refused =
+        || Problem::invalid("/query/window", "must be minutes, hours or days up to 90d, such as 24h");
     let (unit_at, unit) = text.char_indices().next_back().ok_or_else(refused)?;
     let number: u64 = text[..unit_at].parse().map_err(|_not_a_number| refused())?;
     let seconds = match unit {

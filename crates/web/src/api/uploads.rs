@@ -74,7 +74,7 @@ pub(crate) async fn upload(
 async fn keep<S, E>(front: &Front, account: AccountId, stream: S) -> Result<Upload, Problem>
 where
     S: Stream<Item = Result<Bytes, E>> + Send,
-    E: Into<BoxError>,
+    E: Into<BoxError> + Send + Sync,
 {
     let ids = front.lifecycle().ids();
     let id = AssetId::generate(ids.now(), &*ids.chance);
@@ -131,9 +131,10 @@ fn stored_file(stored: &Stored) -> StoredFile {
 fn refused(error: CopyError, bytes_max: u64) -> Problem {
     match error {
         CopyError::TooLarge { .. } => Problem::new(Kind::TooLarge).fact("limit", bytes_max),
-        CopyError::Unusable { flaw } => {
-            Problem::invalid("", format!("the file cannot be used: {flaw}; send a picture, a clip or a sound"))
-        }
+        CopyError::Unusable { flaw } => Problem::invalid(
+            "",
+            format!("the file cannot be used: {flaw}; send a picture, a clip or a sound"),
+        ),
         CopyError::Source(_) => Problem::new(Kind::BadRequest).detail("the upload broke off or was too slow"),
         error => Problem::unavailable(error),
     }

@@ -43,10 +43,7 @@ pub(crate) fn check_same_origin(headers: &HeaderMap) -> Result<(), Problem> {
 
 fn cookie(value: &str, max_age_s: u32, secure: bool) -> String {
     let secure_word = if secure { "; Secure" } else { "" };
-    format!(
-        "{}={value}; Path=/; Max-Age={max_age_s}; HttpOnly; SameSite=Strict{secure_word}",
-        name(secure)
-    )
+    format!("{}={value}; Path=/; Max-Age={max_age_s}; HttpOnly; SameSite=Strict{secure_word}", name(secure))
 }
 
 const fn name(secure: bool) -> &'static str {
@@ -75,7 +72,11 @@ mod tests {
         let same = |pairs: &[(&'static str, &'static str)]| check_same_origin(&headers(pairs)).is_ok();
         assert!(same(&[("sec-fetch-site", "same-origin")]));
         assert!(same(&[("origin", "http://a.example:80"), ("host", "a.example:80")]));
-        assert!(!same(&[("sec-fetch-site", "same-site"), ("origin", "http://a.example"), ("host", "a.example")]));
+        assert!(!same(&[
+            ("sec-fetch-site", "same-site"),
+            ("origin", "http://a.example"),
+            ("host", "a.example")
+        ]));
         assert!(!same(&[("origin", "http://b.example"), ("host", "a.example")]));
         assert!(!same(&[("origin", "null"), ("host", "a.example")]));
         assert!(!same(&[]));

@@ -1,7 +1,7 @@
 //! A job as JSON.
 
 use domain::{
-    Asset, AssetId, AssetRole, AssetState, BatchId, Cause, Channel, CustomerStatus, Delivery, DeliveryEvent,
+    Asset, AssetRole, AssetState, BatchId, Cause, Channel, CustomerStatus, Delivery, DeliveryEvent,
     DeliveryState, Job, JobId, JobState, MediaKind, Money, Timestamp,
 };
 use media::Variant;
@@ -16,6 +16,7 @@ use crate::words;
 /// A generation.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = Job)]
+#[expect(clippy::struct_excessive_bools, reason = "the fields of the contract")]
 pub(crate) struct JobView {
     /// Opaque, sortable by time.
     #[schema(value_type = String)]
@@ -99,8 +100,6 @@ pub(crate) struct JobMoney {
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = Output)]
 pub(crate) struct OutputView {
-    #[serde(skip)]
-    pub(crate) asset: AssetId,
     /// Its place, from 0.
     pub(crate) index: u16,
     /// What it is.
@@ -229,7 +228,6 @@ impl OutputView {
             front.absolute(&front.app.links.link(asset.id, variant, &name, front.now()))
         };
         Self {
-            asset: asset.id,
             index: asset.index,
             kind: asset.kind,
             state: asset.state,

@@ -38,14 +38,8 @@ pub(crate) struct BasisView {
 
 impl BasisView {
     pub(crate) fn new(basis: &PriceBasis, viewer: Viewer) -> Self {
-        let bare = |basis| Self {
-            basis,
-            catalogue: None,
-            credits: None,
-            exact: None,
-            usd_rate: None,
-            markup: None,
-        };
+        let bare =
+            |basis| Self { basis, catalogue: None, credits: None, exact: None, usd_rate: None, markup: None };
         match basis {
             PriceBasis::Free => bare("free"),
             PriceBasis::Fixed { catalogue } => Self { catalogue: Some(catalogue.clone()), ..bare("fixed") },

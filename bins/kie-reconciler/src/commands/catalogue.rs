@@ -1,0 +1,159 @@
+//! Words that compare the catalogue with KIE's own discovery.
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use operations::{
+    CatalogueCheck, CatalogueProgress, CatalogueScope, ModelDiff, ModelGlob, Proposed, Standing, Unlisted,
+};
+
+use crate::cli::{CatalogueCommand, Look};
+use crate::show;
+
+/// Fewer models than this need no bar.
+const MANY: usize = 4;
+
+pub(crate) async fn run(json: bool, command: &CatalogueCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        CatalogueCommand::Check { look } => check(json, look).await,
+        CatalogueCommand::Diff { all, look } => diff(json, look, *all).await,
+        CatalogueCommand::Sync { out, look } => sync(json, look, out).await,
+    }
+}
+
+async fn check(json: bool, look: &Look) -> anyhow::Result<ExitCode> {
+    let (client, catalogue) = (runtime::open_kie_client(&look.kie)?, runtime::open_catalogue(&look.kie)?);
+    let bar = Bar::new();
+    let report =
+        operations::check_catalogue(&client, &catalogue, &scope(look), |progress| bar.show(progress)).await?;
+    bar.clear();
+    show::print(json, &report, check_text)?;
+    Ok(match &report {
+        report if !report.unread.is_empty() => ExitCode::from(2),
+        report if report.is_clean() => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    })
+}
+
+fn check_text(report: &CatalogueCheck) -> String {
+    let gone = report.gone.iter().map(|model| row("gone", model, "", "KIE no longer lists it"));
+    let others = [
+        ("new", &report.new),
+        ("back", &report.back),
+        ("unread", &report.unread),
+        ("elsewhere", &report.elsewhere),
+    ];
+    let others = others.into_iter().flat_map(|(word, models)| {
+        models.iter().map(move |one: &Unlisted| {
+            row(word, &one.model, &one.tasks.join(", "), one.remark.as_deref().unwrap_or_default())
+        })
+    });
+    let rows: Vec<_> = gone.chain(others).collect();
+    let counts = format!("{} models listed here, {} there", report.here, report.there);
+    if rows.is_empty() {
+        return format!("{counts}: the same");
+    }
+    format!("{}\n{counts}", show::table(&["", "model", "does", "remark"], rows))
+}
+
+async fn diff(json: bool, look: &Look, all: bool) -> anyhow::Result<ExitCode> {
+    let (client, catalogue) = (runtime::open_kie_client(&look.kie)?, runtime::open_catalogue(&look.kie)?);
+    let bar = Bar::new();
+    let models =
+        operations::diff_catalogue(&client, &catalogue, &scope(look), |progress| bar.show(progress)).await?;
+    bar.clear();
+    let looked_at = models.len();
+    let shown: Vec<_> = models.into_iter().filter(|model| all || is_worth_a_word(model)).collect();
+    show::print(json, &shown, |models| diff_text(models, looked_at))?;
+    let any = |wanted: &[Standing]| shown.iter().any(|model| wanted.contains(&model.standing));
+    Ok(if any(&[Standing::Unread]) {
+        ExitCode::from(2)
+    } else if any(&[Standing::Changed, Standing::New, Standing::Back, Standing::Gone]) {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+fn is_worth_a_word(model: &ModelDiff) -> bool {
+    !matches!(model.standing, Standing::Same | Standing::Elsewhere)
+}
+
+fn diff_text(models: &[ModelDiff], looked_at: usize) -> String {
+    let mut text = String::new();
+    for model in models {
+        let note = model.note.as_ref().map(|note| format!(" ({note})")).unwrap_or_default();
+        text.push_str(&format!("{}: {}{note}\n", model.model, model.standing.as_str()));
+        if !model.fields.is_empty() {
+            let side = |side: &Option<String>| side.clone().unwrap_or_default();
+            let rows = model.fields.iter().map(|one| {
+                vec![one.field.clone(), one.aspect.as_str().to_owned(), side(&one.here), side(&one.there)]
+            });
+            text.push_str(&show::table(&["field", "what", "here", "there"], rows));
+            text.push('\n');
+        }
+        let here = if model.price_here.is_empty() { "none".to_owned() } else { model.price_here.join("\n        ") };
+        text.push_str(&format!("  price here:  {here}\n  price there: {}\n\n", model.price_there.as_deref().unwrap_or("not stated")));
+    }
+    let differing = models.iter().filter(|model| is_worth_a_word(model)).count();
+    format!("{text}{looked_at} models looked at, {differing} differ")
+}
+
+async fn sync(json: bool, look: &Look, out: &std::path::Path) -> anyhow::Result<ExitCode> {
+    let (client, catalogue) = (runtime::open_kie_client(&look.kie)?, runtime::open_catalogue(&look.kie)?);
+    let now = runtime::now().to_string();
+    let day = now.split('T').next().unwrap_or_default();
+    let bar = Bar::new();
+    let report = operations::sync_catalogue(&client, &catalogue, &scope(look), (out, day), |progress| {
+        bar.show(progress);
+    })
+    .await?;
+    bar.clear();
+    show::print(json, &report, |report| {
+        let rows = report.iter().map(|one: &Proposed| {
+            let file = one.file.as_ref().map(|file| file.display().to_string()).unwrap_or_default();
+            row(one.standing.as_str(), &one.model, &file, one.remark.as_deref().unwrap_or_default())
+        });
+        let written = report.iter().filter(|one| one.file.is_some()).count();
+        let table = show::table(&["", "model", "file", "to mend"], rows);
+        format!("{table}\n{written} proposals written; review and price them before you use them")
+    })?;
+    let unread = report.iter().any(|one| one.standing == Standing::Unread);
+    Ok(if unread { ExitCode::from(2) } else { ExitCode::SUCCESS })
+}
+
+fn scope(look: &Look) -> CatalogueScope {
+    CatalogueScope { models: ModelGlob::new(look.model.as_str()), pace: Duration::from_millis(look.pace) }
+}
+
+fn row(word: &str, model: &str, middle: &str, remark: &str) -> Vec<String> {
+    [word, model, middle, remark].map(str::to_owned).to_vec()
+}
+
+/// A progress bar on a terminal; nothing elsewhere.
+struct Bar(Option<ProgressBar>);
+
+impl Bar {
+    fn new() -> Self {
+        let bar = std::io::stderr().is_terminal().then(ProgressBar::no_length);
+        Self(bar.map(|bar| match ProgressStyle::with_template("{bar:30} {pos}/{len} {eta} {msg}") {
+            Ok(style) => bar.with_style(style),
+            Err(_not_a_template) => bar,
+        }))
+    }
+
+    fn show(&self, progress: CatalogueProgress<'_>) {
+        let Some(bar) = self.0.as_ref().filter(|_| progress.total >= MANY) else { return };
+        bar.set_length(progress.total as u64);
+        bar.set_position(progress.done as u64);
+        bar.set_message(progress.model.to_owned());
+    }
+
+    fn clear(&self) {
+        if let Some(bar) = &self.0 {
+            bar.finish_and_clear();
+        }
+    }
+}

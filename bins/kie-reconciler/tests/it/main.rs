@@ -1,0 +1,4 @@
+//! The program against a simulated provider.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod catalogue;

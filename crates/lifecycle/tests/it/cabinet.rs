@@ -1,0 +1,178 @@
+//! Storage in memory that fails as told.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use domain::{AccountId, AssetId, AssetRole, Chance, ManualClock, MediaKind, SeededChance};
+use lifecycle::{KeepError, Kept, SourceFile, Vault};
+
+use crate::gate::Gate;
+
+/// What happens at an address whose text contains a pattern.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Link {
+    Good,
+    Gone,
+    Unusable,
+    Blocked,
+    Source,
+    Storage,
+    /// It takes so long, then it is good.
+    Slow(Duration),
+    Panics,
+}
+
+#[derive(Default)]
+struct State {
+    /// The first pattern that fits decides.
+    links: Vec<(String, Link)>,
+    objects: BTreeMap<String, u64>,
+    copies: Vec<(String, String)>,
+    weather: Option<(SeededChance, f64)>,
+    broken: bool,
+}
+
+pub(crate) struct Cabinet {
+    clock: Arc<ManualClock>,
+    gate: Arc<Gate>,
+    state: Mutex<State>,
+}
+
+impl Cabinet {
+    pub(crate) fn new(clock: Arc<ManualClock>, gate: Arc<Gate>) -> Self {
+        Self { clock, gate, state: Mutex::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    pub(crate) fn set(&self, pattern: &str, link: Link) {
+        self.lock().links.insert(0, (pattern.to_owned(), link));
+    }
+
+    /// Whether our own storage refuses everything.
+    pub(crate) fn set_broken(&self, broken: bool) {
+        self.lock().broken = broken;
+    }
+
+    pub(crate) fn set_weather(&self, weather: Option<(SeededChance, f64)>) {
+        self.lock().weather = weather;
+    }
+
+    pub(crate) fn objects(&self) -> Vec<String> {
+        self.lock().objects.keys().cloned().collect()
+    }
+
+    pub(crate) fn put(&self, object: &str) {
+        self.lock().objects.insert(object.to_owned(), 3);
+    }
+
+    /// Addresses that were tried, in order.
+    pub(crate) fn tried(&self) -> Vec<String> {
+        self.lock().copies.iter().map(|(url, _)| url.clone()).collect()
+    }
+
+    fn fate(&self, url: &str) -> Link {
+        let state = self.lock();
+        if state.broken {
+            return Link::Storage;
+        }
+        if let Some((_, link)) = state.links.iter().find(|(pattern, _)| url.contains(pattern)) {
+            return *link;
+        }
+        let Some((chance, rate)) = &state.weather else { return Link::Good };
+        if chance.fraction() >= *rate {
+            return Link::Good;
+        }
+        match chance.fraction() {
+            x if x < 0.3 => Link::Gone,
+            x if x < 0.5 => Link::Unusable,
+            x if x < 0.7 => Link::Source,
+            x if x < 0.75 => Link::Blocked,
+            x if x < 0.9 => Link::Storage,
+            _ => Link::Slow(Duration::from_secs(100)),
+        }
+    }
+}
+
+fn kept(content_type: &str, bytes: u64) -> Kept {
+    Kept {
+        content_type: content_type.to_owned(),
+        bytes,
+        sha256: [7; 32],
+        width: None,
+        height: None,
+        duration_ms: None,
+        thumbnail: None,
+    }
+}
+
+#[async_trait]
+impl Vault for Cabinet {
+    fn object_name(&self, account: AccountId, kind: MediaKind, _role: AssetRole, asset: AssetId) -> String {
+        format!("{account}/{kind}/{asset}")
+    }
+
+    async fn copy(&self, source_url: &str, object: &str, kind: MediaKind) -> Result<Kept, KeepError> {
+        self.gate.stop("before copy").await;
+        self.lock().copies.push((source_url.to_owned(), object.to_owned()));
+        let words = || "as told".to_owned();
+        let answer = match self.fate(source_url) {
+            Link::Gone => Err(KeepError::Gone(words())),
+            Link::Unusable => Err(KeepError::Unusable(words())),
+            Link::Blocked => Err(KeepError::Blocked(words())),
+            Link::Source => Err(KeepError::Source(words())),
+            Link::Storage => Err(KeepError::Storage(words())),
+            Link::Panics => panic!("a hostile file"),
+            Link::Good | Link::Slow(_) => {
+                if let Link::Slow(time) = self.fate(source_url) {
+                    self.clock.advance(time);
+                }
+                self.lock().objects.insert(object.to_owned(), 3);
+                let content_type = match kind {
+                    MediaKind::Image => "image/png",
+                    MediaKind::Video => "video/mp4",
+                    MediaKind::Audio => "audio/mpeg",
+                    MediaKind::Text => "application/json",
+                };
+                Ok(kept(content_type, 3))
+            }
+        };
+        self.gate.stop("after copy").await;
+        answer
+    }
+
+    async fn write(&self, object: &str, content_type: &str, bytes: Bytes) -> Result<Kept, KeepError> {
+        self.gate.stop("before write").await;
+        if self.lock().broken {
+            return Err(KeepError::Storage("as told".to_owned()));
+        }
+        let length = bytes.len() as u64;
+        self.lock().objects.insert(object.to_owned(), length);
+        self.gate.stop("after write").await;
+        Ok(kept(content_type, length))
+    }
+
+    async fn read(&self, object: &str, content_type: &str, bytes: u64) -> Result<SourceFile, KeepError> {
+        self.gate.stop("before read").await;
+        if !self.lock().objects.contains_key(object) {
+            return Err(KeepError::Storage("there is no such object".to_owned()));
+        }
+        let stream = Box::pin(futures_util::stream::iter([Ok(Bytes::from_static(b"abc"))]));
+        Ok(SourceFile { name: object.replace('/', "-"), content_type: content_type.to_owned(), bytes, stream })
+    }
+
+    async fn delete(&self, objects: &[String]) -> Result<(), KeepError> {
+        self.gate.stop("before delete").await;
+        if self.lock().broken {
+            return Err(KeepError::Storage("as told".to_owned()));
+        }
+        objects.iter().for_each(|object| drop(self.lock().objects.remove(object)));
+        self.gate.stop("after delete").await;
+        Ok(())
+    }
+}

@@ -1,0 +1,413 @@
+//! A provider in memory whose tasks live in virtual time.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::{Answer, Chance, Clock, Decimal, ManualClock, SeededChance, Timestamp};
+use lifecycle::{CreateFailure, Provider, ReadFailure, SourceFile, TaskRecord, TaskWord};
+use serde_json::{Value, json};
+use url::Url;
+
+use crate::gate::Gate;
+
+/// What createTask answers, and whether a task is made all the same.
+#[derive(Debug, Clone)]
+pub(crate) enum Reply {
+    Accepted,
+    Refused(Answer),
+    /// The answer is lost on its way; the task is made.
+    LostButMade,
+    /// The request is lost on its way; nothing is made, and nobody can know.
+    LostUnmade,
+    /// A refusal that names a task, which lives.
+    RefusedWithTask(Answer),
+    /// The answer comes after this time.
+    AcceptedLate(Duration),
+}
+
+/// How a task ends.
+#[derive(Debug, Clone)]
+pub(crate) enum End {
+    /// So many results (what the input asks for if none is said) and extras; credits as reported.
+    Made { results: Option<usize>, extras: usize, credits: Option<&'static str> },
+    Object(Value),
+    /// Success that names nothing.
+    Empty,
+    /// Success that names its result only after this further time.
+    EmptyAtFirst(Duration),
+    Failed { moderation: bool },
+    /// A word in no list.
+    Word(&'static str),
+    Never,
+}
+
+/// What a callback of a task brings.
+#[derive(Debug, Clone)]
+pub(crate) enum Hint {
+    Genuine,
+    /// Our token, but another task's id.
+    OtherTask(String),
+    Garbage,
+    WrongToken,
+}
+
+/// The life of a task from its creation on.
+#[derive(Debug, Clone)]
+pub(crate) struct Life {
+    /// For so long its record is not found.
+    pub(crate) young: Duration,
+    pub(crate) ends_after: Duration,
+    pub(crate) end: End,
+    pub(crate) hints: Vec<(Duration, Hint)>,
+    /// Another model than the ordered one is shown.
+    pub(crate) shows_model: Option<&'static str>,
+    pub(crate) shows_address: bool,
+    /// The shown time of creation lies so much later.
+    pub(crate) created_later: Duration,
+}
+
+impl Default for Life {
+    fn default() -> Self {
+        Self {
+            young: Duration::ZERO,
+            ends_after: Duration::from_secs(20),
+            end: End::Made { results: None, extras: 0, credits: None },
+            hints: Vec::new(),
+            shows_model: None,
+            shows_address: true,
+            created_later: Duration::ZERO,
+        }
+    }
+}
+
+impl Life {
+    pub(crate) fn ending(end: End) -> Self {
+        Self { end, ..Self::default() }
+    }
+
+    pub(crate) fn after(mut self, ends_after: Duration) -> Self {
+        self.ends_after = ends_after;
+        self
+    }
+
+    pub(crate) fn hint(mut self, after: Duration, hint: Hint) -> Self {
+        self.hints.push((after, hint));
+        self
+    }
+}
+
+/// One createTask that reached us.
+#[derive(Debug, Clone)]
+pub(crate) struct Create {
+    pub(crate) at: Timestamp,
+    pub(crate) model: String,
+    pub(crate) input: Value,
+    pub(crate) callback: Option<Url>,
+    pub(crate) task: Option<String>,
+    /// Whether the provider itself knows that nothing came of it.
+    pub(crate) refused: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Task {
+    born: Timestamp,
+    model: String,
+    callback: Option<Url>,
+    life: Life,
+    wanted: usize,
+    /// Rises when its links move.
+    edition: u32,
+    kind: &'static str,
+}
+
+/// A callback on its way to us.
+#[derive(Debug, Clone)]
+pub(crate) struct Post {
+    pub(crate) at: Timestamp,
+    pub(crate) token: String,
+    pub(crate) body: Vec<u8>,
+    pub(crate) task: String,
+    pub(crate) genuine: bool,
+}
+
+/// Decides what a createTask without a plan meets.
+pub(crate) type Dice = Box<dyn FnMut() -> (Reply, Life) + Send>;
+
+#[derive(Default)]
+struct State {
+    plans: VecDeque<(Reply, Life)>,
+    dice: Option<Dice>,
+    read_dice: Option<(SeededChance, f64)>,
+    tasks: BTreeMap<String, Task>,
+    creates: Vec<Create>,
+    posts: Vec<Post>,
+    reads: Vec<(Timestamp, String)>,
+    read_faults: VecDeque<ReadFailure>,
+    upload_faults: VecDeque<ReadFailure>,
+    uploads: Vec<String>,
+    fresh_links: u32,
+    no_fresh_links: bool,
+}
+
+pub(crate) struct Kie {
+    clock: Arc<ManualClock>,
+    gate: Arc<Gate>,
+    state: Mutex<State>,
+}
+
+impl Kie {
+    pub(crate) fn new(clock: Arc<ManualClock>, gate: Arc<Gate>) -> Self {
+        Self { clock, gate, state: Mutex::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    /// What the next createTask without a plan meets.
+    pub(crate) fn plan(&self, reply: Reply, life: Life) {
+        self.lock().plans.push_back((reply, life));
+    }
+
+    /// What every createTask without a plan of its own meets.
+    pub(crate) fn plan_for_all(&self, plan: Option<(Reply, Life)>) {
+        self.lock().dice = plan.map(|plan| -> Dice { Box::new(move || plan.clone()) });
+    }
+
+    pub(crate) fn set_dice(&self, dice: Option<Dice>, read_dice: Option<(SeededChance, f64)>) {
+        let mut state = self.lock();
+        state.dice = dice;
+        state.read_dice = read_dice;
+    }
+
+    pub(crate) fn fail_next_read(&self, failure: ReadFailure) {
+        self.lock().read_faults.push_back(failure);
+    }
+
+    pub(crate) fn fail_next_upload(&self, failure: ReadFailure) {
+        self.lock().upload_faults.push_back(failure);
+    }
+
+    pub(crate) fn clear_faults(&self) {
+        let mut state = self.lock();
+        state.read_faults.clear();
+        state.upload_faults.clear();
+        state.no_fresh_links = false;
+    }
+
+    pub(crate) fn refuse_fresh_links(&self) {
+        self.lock().no_fresh_links = true;
+    }
+
+    pub(crate) fn creates(&self) -> Vec<Create> {
+        self.lock().creates.clone()
+    }
+
+    pub(crate) fn tasks(&self) -> Vec<String> {
+        self.lock().tasks.keys().cloned().collect()
+    }
+
+    /// When each record was asked for.
+    pub(crate) fn reads(&self, task: &str) -> Vec<Timestamp> {
+        self.lock().reads.iter().filter(|(_, read)| read == task).map(|(at, _)| *at).collect()
+    }
+
+    pub(crate) fn uploads(&self) -> Vec<String> {
+        self.lock().uploads.clone()
+    }
+
+    /// The records name other links from now on.
+    pub(crate) fn move_links(&self) {
+        self.lock().tasks.values_mut().for_each(|task| task.edition += 1);
+    }
+
+    /// Changes how the tasks that live now end.
+    pub(crate) fn end_all(&self, end: &End) {
+        let now = self.clock.now();
+        for task in self.lock().tasks.values_mut() {
+            task.life.end = end.clone();
+            task.life.ends_after = Duration::try_from(now.duration_since(task.born)).unwrap_or_default();
+        }
+    }
+
+    /// When the next callback sets out.
+    pub(crate) fn next_post(&self) -> Option<Timestamp> {
+        self.lock().posts.iter().map(|post| post.at).min()
+    }
+
+    /// The callbacks that have set out by now.
+    pub(crate) fn take_posts(&self) -> Vec<Post> {
+        let now = self.clock.now();
+        let mut state = self.lock();
+        let (due, later) = std::mem::take(&mut state.posts).into_iter().partition(|post| post.at <= now);
+        state.posts = later;
+        due
+    }
+
+    fn make(&self, state: &mut State, model: &str, input: &Value, callback: Option<&Url>, life: Life) -> String {
+        let born = self.clock.now();
+        let id = format!("task-{:04}", state.tasks.len() + 1);
+        let token = callback.and_then(|url| url.path_segments()?.next_back().map(str::to_owned));
+        for (after, hint) in &life.hints {
+            let Some(token) = token.clone() else { break };
+            let at = domain::to_micros(born.saturating_add(*after).unwrap());
+            let (token, body) = match hint {
+                Hint::Genuine => (token, hint_body(&id)),
+                Hint::OtherTask(other) => (token, hint_body(other)),
+                Hint::Garbage => (token, b"<html>502".to_vec()),
+                Hint::WrongToken => (format!("{token}00"), hint_body(&id)),
+            };
+            let genuine = matches!(hint, Hint::Genuine);
+            state.posts.push(Post { at, token, body, task: id.clone(), genuine });
+        }
+        let wanted = input["n"].as_u64().map_or(1, |n| usize::try_from(n).unwrap());
+        let kind = ["film", "song"].into_iter().find(|kind| model.ends_with(kind)).unwrap_or("draw");
+        let (model, callback) = (model.to_owned(), callback.cloned());
+        state.tasks.insert(id.clone(), Task { born, model, callback, life, wanted, edition: 0, kind });
+        id
+    }
+}
+
+/// The body of a callback that names this task.
+pub(crate) fn hint_body(task: &str) -> Vec<u8> {
+    json!({"code": 200, "msg": "success", "data": {"taskId": task, "state": "success"}}).to_string().into_bytes()
+}
+
+fn failure(answer: Answer, task_id: Option<String>) -> CreateFailure {
+    CreateFailure { answer, words: format!("{answer:?}"), task_id }
+}
+
+#[async_trait]
+impl Provider for Kie {
+    async fn create_task(&self, model: &str, input: &Value, callback: Option<&Url>) -> Result<String, CreateFailure> {
+        self.gate.stop("before create_task").await;
+        let answer = {
+            let mut state = self.lock();
+            let (reply, life) = state
+                .plans
+                .pop_front()
+                
+                .or_else(|| state.dice.as_mut().map(|dice| dice()))
+                .unwrap_or((Reply::Accepted, Life::default()));
+            let mut task = None;
+            if !matches!(reply, Reply::Refused(_) | Reply::LostUnmade) {
+                task = Some(self.make(&mut state, model, input, callback, life));
+            }
+            let (at, refused) = (self.clock.now(), matches!(reply, Reply::Refused(answer) if answer != Answer::Unknown));
+            let (model, input, callback) = (model.to_owned(), input.clone(), callback.cloned());
+            state.creates.push(Create { at, model, input, callback, task: task.clone(), refused });
+            match reply {
+                Reply::Accepted => Ok(task.unwrap()),
+                Reply::AcceptedLate(after) => {
+                    self.clock.advance(after);
+                    Ok(task.unwrap())
+                }
+                Reply::Refused(answer) => Err(failure(answer, None)),
+                Reply::LostButMade | Reply::LostUnmade => Err(failure(Answer::Unknown, None)),
+                Reply::RefusedWithTask(answer) => Err(failure(answer, task)),
+            }
+        };
+        self.gate.stop("after create_task").await;
+        answer
+    }
+
+    async fn record(&self, task_id: &str) -> Result<TaskRecord, ReadFailure> {
+        self.gate.stop("before record").await;
+        let answer = {
+            let now = self.clock.now();
+            let mut state = self.lock();
+            state.reads.push((now, task_id.to_owned()));
+            let bad = state.read_dice.as_ref().is_some_and(|(chance, rate)| chance.fraction() < *rate);
+            match state.read_faults.pop_front() {
+                Some(failure) => Err(failure),
+                None if bad => Err(ReadFailure::Trouble("HTTP 502".to_owned())),
+                None => state.tasks.get(task_id).ok_or(ReadFailure::NotFound).and_then(|task| task.record(task_id, now)),
+            }
+        };
+        self.gate.stop("after record").await;
+        answer
+    }
+
+    async fn download_url(&self, result_url: &str) -> Result<String, ReadFailure> {
+        self.gate.stop("before download_url").await;
+        let answer = {
+            let mut state = self.lock();
+            state.fresh_links += 1;
+            match state.no_fresh_links {
+                true => Err(ReadFailure::NotFound),
+                false => Ok(format!("{result_url}?fresh={}", state.fresh_links)),
+            }
+        };
+        self.gate.stop("after download_url").await;
+        answer
+    }
+
+    async fn upload(&self, file: SourceFile) -> Result<String, ReadFailure> {
+        self.gate.stop("before upload").await;
+        let answer = {
+            let mut state = self.lock();
+            match state.upload_faults.pop_front() {
+                Some(failure) => Err(failure),
+                None => {
+                    let url = format!("https://uploads.kie.example/{}", state.uploads.len() + 1);
+                    state.uploads.push(file.name);
+                    Ok(url)
+                }
+            }
+        };
+        self.gate.stop("after upload").await;
+        answer
+    }
+}
+
+impl Task {
+    fn record(&self, id: &str, now: Timestamp) -> Result<TaskRecord, ReadFailure> {
+        let age = Duration::try_from(now.duration_since(self.born)).unwrap_or_default();
+        if age < self.life.young {
+            return Err(ReadFailure::NotFound);
+        }
+        let working = TaskRecord {
+            model: Some(self.life.shows_model.unwrap_or(&self.model).to_owned()),
+            word: TaskWord::Working,
+            raw_word: "generating".to_owned(),
+            outputs: Vec::new(),
+            extras: Vec::new(),
+            object: None,
+            credits: None,
+            callback_url: self.callback.clone().map(String::from).filter(|_| self.life.shows_address),
+            created_at: Some(self.born.saturating_add(self.life.created_later).unwrap()),
+        };
+        if age < self.life.ends_after {
+            return Ok(working);
+        }
+        let success = TaskRecord { word: TaskWord::Success, raw_word: "success".to_owned(), ..working.clone() };
+        Ok(match &self.life.end {
+            End::Never => working,
+            End::Made { results, extras, credits } => self.made(id, success, results.unwrap_or(self.wanted), *extras, *credits),
+            End::Object(value) => TaskRecord { object: Some(value.clone()), ..success },
+            End::Empty => success,
+            End::EmptyAtFirst(more) if age < self.life.ends_after + *more => success,
+            End::EmptyAtFirst(_) => self.made(id, success, self.wanted, 0, None),
+            End::Failed { moderation } => {
+                let words = "500: it did not work".to_owned();
+                let word = TaskWord::Fail { moderation: *moderation, words };
+                TaskRecord { word, raw_word: "fail".to_owned(), ..working }
+            }
+            End::Word(word) => TaskRecord { word: TaskWord::Unknown, raw_word: (*word).to_owned(), ..working },
+        })
+    }
+
+    fn made(&self, id: &str, success: TaskRecord, results: usize, extras: usize, credits: Option<&str>) -> TaskRecord {
+        let url = |what: &str, number: usize| {
+            format!("https://files.kie.example/{}/{id}/v{}/{what}{number}", self.kind, self.edition)
+        };
+        TaskRecord {
+            outputs: (0..results).map(|number| url("out", number)).collect(),
+            extras: (0..extras).map(|number| url("extra", number)).collect(),
+            credits: credits.map(|credits| credits.parse::<Decimal>().unwrap()),
+            ..success
+        }
+    }
+}

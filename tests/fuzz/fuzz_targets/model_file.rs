@@ -1,0 +1,13 @@
+//! The fuzzer's entry to `model_file`.
+#![no_main]
+
+#[path = "../targets/mod.rs"]
+mod targets;
+
+use libfuzzer_sys::{fuzz_mutator, fuzz_target};
+
+fuzz_target!(|data: &[u8]| targets::model_file::run(data));
+
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    targets::mutate::for_fuzzer(data, size, max_size, seed, libfuzzer_sys::fuzzer_mutate)
+});

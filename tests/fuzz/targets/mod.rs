@@ -1,0 +1,19 @@
+//! What is done with hostile bytes, and what must hold. Used by the fuzzers, and by a test that needs no fuzzer.
+#![allow(dead_code, clippy::allow_attributes, reason = "each fuzzer uses one of the targets")]
+
+pub(crate) mod callback;
+pub(crate) mod input;
+pub(crate) mod model_file;
+pub(crate) mod mutate;
+pub(crate) mod record;
+pub(crate) mod result_json;
+pub(crate) mod seeds;
+
+/// The names of the targets, as their programs are called, with what they run.
+pub(crate) const TARGETS: [(&str, fn(&[u8])); 5] = [
+    ("callback", callback::run),
+    ("record", record::run),
+    ("result-json", result_json::run),
+    ("model-file", model_file::run),
+    ("input", input::run),
+];

@@ -1,0 +1,117 @@
+//! Callbacks are hints: early, many, forged, or odd, they wake a job and are never believed.
+
+use std::time::Duration;
+
+use acceptance::{IMAGE, World, prompt, stories, until};
+use serde_json::json;
+
+stories! {
+    async fn f13_a_callback_before_the_answer_is_kept_and_applied_once(db) {
+        let world = World::builder(db).workers(2).start().await;
+        let customer = world.account_with("2.00").await;
+        for mark in ["before-answer", "early"] {
+            let done = customer.order_and_wait(IMAGE, prompt(&format!("[sim:callback={mark}] early"))).await;
+            assert_eq!((done.state(), done.money()), ("done", [100, 100, 100, 0, 0]), "{mark}");
+        }
+        assert!(world.sim.callbacks().iter().all(|sent| sent.status == Some(200)));
+        world.finish().await;
+    }
+
+    async fn f14_twenty_equal_callbacks_at_once_are_one_transition(db) {
+        let world = World::builder(db).workers(2).start().await;
+        let customer = world.account_with("1.00").await;
+        let done = customer.order_and_wait(IMAGE, prompt("[sim:callback=duplicate:20] many")).await;
+        assert_eq!(done.money(), [100, 100, 100, 0, 0]);
+        until("all callbacks are answered", async || (world.sim.callbacks().len() >= 20).then_some(())).await;
+        assert!(world.sim.callbacks().iter().all(|sent| sent.status == Some(200)), "{:?}", world.sim.callbacks());
+        customer.until_told(done.id()).await;
+        assert_eq!(world.receiver.calls_about(done.id()).len(), 1, "one delivery");
+        world.finish().await;
+    }
+
+    async fn f15_callbacks_that_contradict_each_other_or_come_after_the_end_change_nothing(db) {
+        let world = World::builder(db).workers(2).start().await;
+        let customer = world.account_with("3.00").await;
+        for mark in ["then-fail", "fail-first", "then-progress"] {
+            let before = world.sim.callbacks().len();
+            let done = customer.order_and_wait(IMAGE, prompt(&format!("[sim:callback={mark}] mixed"))).await;
+            until("both callbacks are answered", async || (world.sim.callbacks().len() >= before + 2).then_some(())).await;
+            assert_eq!((done.state(), done.money()), ("done", [100, 100, 100, 0, 0]), "{mark}");
+            assert_eq!(customer.job(done.id()).await.state(), "done", "{mark}");
+        }
+        assert!(world.sim.callbacks().iter().all(|sent| sent.status == Some(200)));
+        world.finish().await;
+    }
+
+    async fn f16_a_forged_callback_is_refused_and_nothing_of_it_is_used(db) {
+        let world = World::builder(db).start().await;
+        let customer = world.account_with("5.00").await;
+        for mark in ["bad-signature", "no-signature", "foreign-body", "stale-timestamp"] {
+            let before = world.sim.callbacks().len();
+            let done = customer.order_and_wait(IMAGE, prompt(&format!("[sim:callback={mark}] forged"))).await;
+            assert_eq!((done.state(), done.money()[2]), ("done", 100), "{mark}: the record decides");
+            let url = done.outputs()[0]["url"].as_str().unwrap();
+            assert!(url.starts_with(&world.url), "{mark}");
+            let first = &world.sim.callbacks()[before];
+            let expected = if mark == "foreign-body" { 200 } else { 401 };
+            assert_eq!(first.status, Some(expected), "{mark}");
+        }
+        let slow = customer.order(IMAGE, prompt("[sim:duration=4s] target")).await;
+        customer.until_state(slow.id(), "running").await;
+        let task = world.sim.tasks().pop().unwrap();
+        let genuine = task.callback_url.unwrap();
+        let wrong = format!("{}0", &genuine[..genuine.len() - 1]);
+        let wrong = if wrong == genuine { format!("{}1", &genuine[..genuine.len() - 1]) } else { wrong };
+        let body = json!({ "code": 200, "data": { "taskId": task.id, "state": "success", "resultJson": "{\"resultUrls\":[\"http://127.0.0.1:1/evil.png\"]}" } });
+        let http = reqwest::Client::builder().build().unwrap();
+        for address in [wrong, genuine, format!("{}/callbacks/kie/garbage", world.url)] {
+            let answer = http.post(&address).json(&body).send().await.unwrap();
+            assert_eq!(answer.status(), 401, "{address}");
+        }
+        assert_eq!(customer.job(slow.id()).await.state(), "running");
+        assert_eq!(customer.until_final(slow.id()).await.state(), "done");
+        world.finish().await;
+    }
+
+    async fn f16_an_unclear_job_adopts_no_foreign_task(db) {
+        let world = World::builder(db).start().await;
+        let customer = world.account_with("2.00").await;
+        let job = customer.order(IMAGE, prompt("[sim:create=reset][sim:callback=unknown-task][sim:duration=100ms] mine")).await;
+        customer.until_state(job.id(), "unclear").await;
+        until("the callback came", async || (!world.sim.callbacks().is_empty()).then_some(())).await;
+        assert_eq!(world.sim.callbacks()[0].status, Some(200));
+        world.advance(Duration::from_hours(2) + Duration::from_mins(1));
+        let failed = customer.until_final(job.id()).await;
+        assert_eq!((failed.cause(), world.row(job.id()).await.task_id), ("unclear", None));
+        assert_eq!(customer.balance().await, (200, 0));
+        world.finish().await;
+    }
+
+    async fn f17_odd_bodies_under_a_genuine_token_are_always_taken_and_wake_the_job(db) {
+        let world = World::builder(db).start().await;
+        let customer = world.account_with("20.00").await;
+        let marks = [
+            "array", "text-body", "not-json", "empty", "conflict", "snake-id", "top-id", "both-ids", "no-id", "legacy",
+            "minimal", "no-result",
+        ];
+        let mut jobs = Vec::new();
+        for mark in marks {
+            jobs.push((mark, customer.order(IMAGE, prompt(&format!("[sim:callback={mark}] odd"))).await));
+        }
+        for (mark, job) in jobs {
+            assert_eq!(customer.until_final(job.id()).await.state(), "done", "{mark}");
+        }
+        let refused: Vec<_> = world.sim.callbacks().into_iter().filter(|sent| sent.status != Some(200)).collect();
+        assert!(refused.is_empty(), "{refused:#?}");
+        world.finish().await;
+    }
+
+    async fn f17_a_callback_that_is_too_long_is_refused_but_wakes_the_job(db) {
+        let world = World::builder(db).start().await;
+        let customer = world.account_with("1.00").await;
+        let done = customer.order_and_wait(IMAGE, prompt("[sim:callback=huge:1MiB] long")).await;
+        assert_eq!(done.state(), "done");
+        assert_eq!(world.sim.callbacks()[0].status, Some(413));
+        world.finish().await;
+    }
+}

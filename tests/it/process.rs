@@ -1,0 +1,118 @@
+//! The real program: killed at the worst moments, asked to stop, started twice.
+
+use std::time::Duration;
+
+use acceptance::{IMAGE, Job, Media, VIDEO, World, prompt, stories, until};
+use serde_json::json;
+
+stories! {
+    async fn f41_killed_while_storing_it_goes_on_after_a_restart(db) {
+        let mut world = World::builder(db).programs(1).start().await;
+        let customer = world.account_with("1000.00").await;
+        let input = json!({ "prompt": "[sim:size=3MiB][sim:result=pace:512KiB] long", "sound": false });
+        let job = customer.order(VIDEO, input).await;
+        customer.until_state(job.id(), "storing").await;
+        until("the copy has begun", async || {
+            world.sim.requests().iter().any(|request| request.path.contains("result") || request.path.ends_with(".mp4")).then_some(())
+        })
+        .await;
+        world.program(0).kill_9().await;
+        world.restart_program(0).await;
+        ends_well(&world, &customer, &job).await;
+        world.finish().await;
+    }
+
+    async fn f04_killed_while_running_it_goes_on_after_a_restart(db) {
+        let mut world = World::builder(db).programs(1).media(Media::S3).start().await;
+        let customer = world.account_with("1000.00").await;
+        let job = customer.order(IMAGE, prompt("[sim:duration=1s] killed")).await;
+        customer.until_state(job.id(), "running").await;
+        world.program(0).kill_9().await;
+        until("the provider finished while nobody listened", async || {
+            world.sim.tasks()[0].completed_ms.map(|_| ())
+        })
+        .await;
+        world.restart_program(0).await;
+        ends_well(&world, &customer, &job).await;
+        world.finish().await;
+    }
+
+    async fn f04_killed_between_sending_and_the_answer_the_task_is_adopted(db) {
+        let mut world = World::builder(db).programs(1).start().await;
+        let customer = world.account_with("1000.00").await;
+        let job = customer.order(IMAGE, prompt("[sim:create=slow:5s][sim:duration=500ms][sim:callback=late:1s] cut")).await;
+        until("the provider has the task", async || (!world.sim.tasks().is_empty()).then_some(())).await;
+        assert_eq!(world.row(job.id()).await.state.as_str(), "submitting");
+        world.program(0).kill_9().await;
+        // Another instance takes over at the same address, two and a half minutes later by its clock.
+        world.shops[0] = acceptance::Shop::Stopped;
+        world.advance(Duration::from_secs(155));
+        world.start_shop(0, &[]).await;
+        ends_well(&world, &customer, &job).await;
+        assert_eq!((world.creates(), world.sim.tasks().len()), (1, 1));
+        world.finish().await;
+    }
+
+    async fn f52_sigterm_waits_for_open_creates_and_loses_nothing(db) {
+        let mut world = World::builder(db).programs(1).start().await;
+        let customer = world.account_with("1000.00").await;
+        let mut jobs = Vec::new();
+        for number in 0..5 {
+            jobs.push(customer.order(IMAGE, prompt(&format!("[sim:create=slow:2s][sim:duration=3s] drain {number}"))).await);
+        }
+        until("all creates are open", async || (world.sim.tasks().len() == 5).then_some(())).await;
+        let status = world.program(0).terminate().await;
+        assert!(status.success(), "{status}\n{}", world.program(0).log());
+        for job in &jobs {
+            let row = world.row(job.id()).await;
+            assert_eq!((row.state.as_str(), row.task_id.is_some()), ("running", true), "the answer was waited for");
+        }
+        world.restart_program(0).await;
+        for job in &jobs {
+            ends_well(&world, &customer, job).await;
+        }
+        assert_eq!(world.creates(), 5);
+        world.finish().await;
+    }
+
+    async fn f51_two_processes_meet_on_an_empty_database_and_both_serve(db) {
+        let world = World::builder(db).programs(2).start().await;
+        let customer = world.account_with("10.00").await;
+        for number in 0..6 {
+            let job = customer.order(IMAGE, prompt(&format!("shared {number}"))).await;
+            ends_well(&world, &customer, &job).await;
+        }
+        assert_eq!(world.creates(), 6);
+        world.finish().await;
+    }
+
+    async fn f51_when_one_of_two_processes_dies_the_other_goes_on(db) {
+        let mut world = World::builder(db).programs(2).start().await;
+        let customer = world.account_with("10.00").await;
+        let mut jobs = Vec::new();
+        for number in 0..6 {
+            jobs.push(customer.order(IMAGE, prompt(&format!("[sim:duration=1s] half {number}"))).await);
+        }
+        until("all are bought", async || (world.sim.tasks().len() == 6).then_some(())).await;
+        world.program(0).kill_9().await;
+        for job in &jobs {
+            // The address of the callbacks is dead, and some leases are; the other process finds all by itself.
+            until("the other process has stored it", async || (world.row(job.id()).await.state.as_str() == "done").then_some(())).await;
+        }
+        world.restart_program(0).await;
+        for job in &jobs {
+            ends_well(&world, &customer, job).await;
+        }
+        assert_eq!(world.creates(), 6);
+        world.finish().await;
+    }
+}
+
+async fn ends_well(world: &World, customer: &acceptance::Customer, job: &Job) {
+    let done = customer.until_told(job.id()).await;
+    let [price, held, captured, released, _] = done.money();
+    assert_eq!((done.state(), held, captured, released), ("done", price, price, 0));
+    assert_eq!(done.deliveries()[0]["state"], "done");
+    assert!(!world.receiver.calls_about(job.id()).is_empty());
+    assert_eq!(customer.download(done.outputs()[0]["url"].as_str().unwrap()).await.0, 200);
+}
