@@ -1,4 +1,5 @@
 //! Writes the seeds of a fuzzer as files: `seeds TARGET SOURCE_OF_TRUTH FOLDER`.
+#![expect(dead_code, reason = "only the seeds of the targets are used")]
 
 #[path = "targets/mod.rs"]
 mod targets;

@@ -87,3 +87,14 @@ fn model_files() {
 fn inputs() {
     hold("input");
 }
+
+#[test]
+fn mutations_for_the_fuzzer_stay_in_its_buffer() {
+    let seed = br#"{"taskId":"a","data":{"state":"success"}}"#;
+    for n in 0..2_000 {
+        let mut buffer = vec![0_u8; 64];
+        buffer[..seed.len()].copy_from_slice(seed);
+        let length = targets::mutate::for_fuzzer(&mut buffer, seed.len(), 64, n, |_, size, _| size);
+        assert!(length <= 64);
+    }
+}

@@ -68,8 +68,11 @@ fn unknown_key(pointer: &str, name: &str, object: &Value, owner: Option<&Value>)
         return InputFault::new(at, format!("`{}`: did you mean `{near}`?", shortened(name)));
     }
     let known: Vec<String> = properties.keys().map(|known| format!("`{known}`")).collect();
-    let known = listed(&known, "and");
-    InputFault::new(at, format!("`{}`: there is no such field; known are {known}", shortened(name)))
+    let known = match known.as_slice() {
+        [only] => format!("the only one is {only}"),
+        several => format!("known are {}", listed(several, "and")),
+    };
+    InputFault::new(at, format!("`{}`: there is no such field; {known}", shortened(name)))
 }
 
 /// Whether a value looks as if it was meant for a property: addresses go where addresses are wanted.
@@ -104,7 +107,7 @@ fn message(error: &ValidationError<'_>, schema: &Value) -> String {
     let words = own.map_or_else(|| "another value".to_owned(), expected);
     let reason = reason(error, schema);
     match error.kind() {
-        Kind::Type { .. } => format!("must be {words}, not {}", kind(sent)),
+        Kind::Type { .. } => format!("must be {words}, not {}{}", kind(sent), quotes(own, sent)),
         Kind::Enum { options } => {
             let near = options.as_array().and_then(|options| near_option(sent, options));
             let hint = near.map_or_else(String::new, |near| format!(" (did you mean {near}?)"));
@@ -127,11 +130,11 @@ fn message(error: &ValidationError<'_>, schema: &Value) -> String {
         Kind::MinItems { limit } => {
             format!("must have at least {}, not {}{reason}", units(*limit, "entry"), length(sent))
         }
-        Kind::Maximum { limit } => format!("must be at most {limit}{reason}"),
-        Kind::Minimum { limit } => format!("must be at least {limit}{reason}"),
+        Kind::Maximum { limit } => format!("must be {}{reason}", bounded(own, "most", limit, sent)),
+        Kind::Minimum { limit } => format!("must be {}{reason}", bounded(own, "least", limit, sent)),
         Kind::ExclusiveMaximum { limit } => format!("must be below {limit}"),
         Kind::ExclusiveMinimum { limit } => format!("must be above {limit}"),
-        Kind::MultipleOf { multiple_of } => format!("must be a multiple of {multiple_of}"),
+        Kind::MultipleOf { .. } => format!("must be {words}, not {}", shown(sent)),
         Kind::Not { schema: refused } => excluded(refused, &reason),
         Kind::AnyOf { .. } => {
             alternatives(own.and_then(|own| own.get("anyOf")), "at least one", &words, &reason)
@@ -140,6 +143,32 @@ fn message(error: &ValidationError<'_>, schema: &Value) -> String {
             alternatives(own.and_then(|own| own.get("oneOf")), "exactly one", &words, &reason)
         }
         _ => format!("must be {words}{reason}"),
+    }
+}
+
+/// The whole range where the schema states it, and what was sent.
+fn bounded(own: Option<&Value>, side: &str, limit: &Value, sent: &Value) -> String {
+    let words = match own {
+        Some(own) if own.get("type").is_some() => expected(own),
+        _ => format!("at {side} {limit}"),
+    };
+    format!("{words}, not {}", shown(sent))
+}
+
+/// A hint for the commonest slip: a number in quotes, or a text without.
+fn quotes(own: Option<&Value>, sent: &Value) -> String {
+    let wants = |name: &str| own.and_then(|own| own.get("type")).is_some_and(|wanted| wanted == name);
+    match sent {
+        Value::Number(number) if wants("string") => format!("; put it in quotes: \"{number}\""),
+        Value::Bool(flag) if wants("string") => format!("; put it in quotes: \"{flag}\""),
+        Value::String(text) if wants("boolean") && matches!(text.as_str(), "true" | "false") => {
+            format!("; leave out the quotes: {text}")
+        }
+        Value::String(text) if (wants("integer") || wants("number")) && text.len() <= 20 => {
+            let number = text.parse::<f64>().is_ok_and(f64::is_finite);
+            if number { format!("; leave out the quotes: {text}") } else { String::new() }
+        }
+        _ => String::new(),
     }
 }
 

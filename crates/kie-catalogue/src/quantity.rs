@@ -23,10 +23,7 @@ pub(crate) enum Quantity {
     /// One field divided by another, rounded up to the millionth.
     Ratio { field: String, over: String },
     /// Not in the request; at most this much.
-    Limit {
-        limit: Amount,
-        of: String,
-    },
+    Limit { limit: Amount, of: String },
     /// A field's seconds and, besides, seconds that are not in the request.
     Sum {
         field: String,
@@ -110,8 +107,9 @@ impl Quantity {
 
     /// The factor in words: `` `duration` (at most 10) ``.
     pub(crate) fn words(&self) -> String {
-        let bounded =
-            |limit: &Option<Amount>| limit.map_or_else(String::new, |limit| format!(" (at most {})", limit.plain()));
+        let bounded = |limit: &Option<Amount>| {
+            limit.map_or_else(String::new, |limit| format!(" (at most {})", limit.plain()))
+        };
         match self {
             Quantity::Field { field, limit, .. } => format!("`{field}`{}", bounded(limit)),
             Quantity::Ratio { field, over } => format!("`{field}` / `{over}`"),

@@ -73,7 +73,9 @@ impl When {
         let test = |(field, test): (&String, &Test)| match test {
             Test::Presence(Presence { present: true }) => format!("with `{field}`"),
             Test::Presence(Presence { present: false }) => format!("without `{field}`"),
-            Test::OneOf(values) => format!("`{field}` {}", listed(&values.iter().map(plain).collect::<Vec<_>>(), "or")),
+            Test::OneOf(values) => {
+                format!("`{field}` {}", listed(&values.iter().map(plain).collect::<Vec<_>>(), "or"))
+            }
             Test::Is(value) => format!("`{field}` {}", plain(value)),
         };
         self.0.iter().map(test).collect::<Vec<_>>().join(", ")

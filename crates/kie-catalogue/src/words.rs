@@ -138,19 +138,23 @@ fn typed(name: &str, schema: &Value) -> String {
         "string" => format!("text{}", length_bounds(schema, ["minLength", "maxLength"], "character")),
         "boolean" => "true or false".to_owned(),
         "integer" => format!("a whole number{}", number_bounds(schema)),
-        "number" => format!("a number{}", number_bounds(schema)),
-        "array" => {
-            format!("a list{}{}", length_bounds(schema, ["minItems", "maxItems"], "entry"), of_items(schema))
+        "number" if schema.get("multipleOf").is_some_and(|step| step.as_f64() == Some(1.0)) => {
+            format!("a whole number{}", number_bounds(schema))
         }
+        "number" => format!("a number{}", number_bounds(schema)),
+        "array" => of_items(schema),
         "object" => "an object".to_owned(),
         _ => "null".to_owned(),
     }
 }
 
 fn of_items(schema: &Value) -> String {
-    match schema.get("items").and_then(|items| items.get("format")) {
-        Some(format) if format == "uri" => ", each a web address".to_owned(),
-        _ => String::new(),
+    let addresses =
+        schema.get("items").and_then(|items| items.get("format")).is_some_and(|format| format == "uri");
+    let unit = if addresses { "web address" } else { "entry" };
+    match length_bounds(schema, ["minItems", "maxItems"], unit) {
+        bounds if bounds.is_empty() && addresses => "a list of web addresses".to_owned(),
+        bounds => format!("a list{bounds}"),
     }
 }
 
@@ -179,11 +183,12 @@ fn length_bounds(schema: &Value, keys: [&str; 2], unit: &str) -> String {
     }
 }
 
-/// `1 entry`, `2 entries`, `3 characters`.
+/// `1 entry`, `2 web addresses`, `3 characters`.
 pub(crate) fn units(n: u64, unit: &str) -> String {
     match (unit, n) {
         (_, 1) => format!("1 {unit}"),
         ("entry", _) => format!("{n} entries"),
+        ("web address", _) => format!("{n} web addresses"),
         _ => format!("{n} {unit}s"),
     }
 }

@@ -13,8 +13,8 @@ use serde::Serialize;
 
 use document::Document;
 pub use fields::{Aspect, Difference};
-use live::{Live, Listed};
 pub use live::{CatalogueProgress, CatalogueScope, ModelGlob};
+use live::{Listed, Live};
 
 /// Which models are known on which side.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -215,13 +215,17 @@ pub async fn sync_catalogue(
         let Examined { diff, theirs, listed } = one;
         let (file, remark) = match (theirs, listed) {
             (Some(input), Some(listed)) if proposal::is_due(diff.standing) => {
-                let written = proposal::write(out, &proposal::Known { diff: &diff, input: &input, listed: &listed, day })?;
+                let written = proposal::write(
+                    out,
+                    &proposal::Known { diff: &diff, input: &input, listed: &listed, day },
+                )?;
                 (Some(written.path), written.fault)
             }
             _ if matches!(diff.standing, Standing::Same | Standing::Elsewhere) => continue,
-            _ if diff.standing == Standing::Gone => {
-                (None, Some("the provider no longer lists it; its file needs `\"status\": \"delisted\"`".to_owned()))
-            }
+            _ if diff.standing == Standing::Gone => (
+                None,
+                Some("the provider no longer lists it; its file needs `\"status\": \"delisted\"`".to_owned()),
+            ),
             _ => (None, diff.note.clone()),
         };
         report.push(Proposed { model: diff.model, standing: diff.standing, file, remark });

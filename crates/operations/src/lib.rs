@@ -14,8 +14,8 @@ pub use accounts::{
 };
 pub use audit::{AuditReport, MediaAudit, audit};
 pub use catalogue::{
-    Aspect, CatalogueCheck, CatalogueProgress, CatalogueScope, Difference, ModelDiff, ModelGlob, Proposed, Standing,
-    SyncError, Unlisted, check_catalogue, diff_catalogue, sync_catalogue,
+    Aspect, CatalogueCheck, CatalogueProgress, CatalogueScope, Difference, ModelDiff, ModelGlob, Proposed,
+    Standing, SyncError, Unlisted, check_catalogue, diff_catalogue, sync_catalogue,
 };
 pub use check::{Check, check};
 pub use job::{

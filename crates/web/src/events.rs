@@ -161,10 +161,8 @@ impl Watcher {
         self.told.retain(|_, (_, at)| *at >= self.since);
         let balance = find_balance(front, self.account).await?;
         if let Some(balance) = balance.filter(|balance| Some(balance) != self.balance.as_ref()) {
-            // The first look is not a change: every listener was told the balance when it came.
-            if self.balance.is_some() {
-                events.push(balance_event(&balance, front.now())?);
-            }
+            // Told at the first look, too: it may have changed between a listener's own reading and that look.
+            events.push(balance_event(&balance, front.now())?);
             self.balance = Some(balance);
         }
         Ok(events)

@@ -1,5 +1,6 @@
 //! The fuzzer's entry to `model_file`.
 #![no_main]
+#![expect(dead_code, reason = "each fuzzer uses one of the targets")]
 
 #[path = "../targets/mod.rs"]
 mod targets;

@@ -1,5 +1,4 @@
 //! What is done with hostile bytes, and what must hold. Used by the fuzzers, and by a test that needs no fuzzer.
-#![allow(dead_code, clippy::allow_attributes, reason = "each fuzzer uses one of the targets")]
 
 pub(crate) mod callback;
 pub(crate) mod input;

@@ -3,9 +3,9 @@
 use kie_client::{CreateRefusal, CreatedTask, Family, ReadError, Record, TaskState};
 
 pub(crate) fn run(data: &[u8]) {
-    judge(Record::parse(data));
+    judge(&Record::parse(data));
     for family in Family::ALL {
-        judge(Record::parse_family(family, data));
+        judge(&Record::parse_family(family, data));
     }
     for status in [200, 400, 429, 500] {
         match CreatedTask::parse(status, data) {
@@ -20,9 +20,9 @@ pub(crate) fn run(data: &[u8]) {
 }
 
 /// What holds for every record, whatever its family.
-pub(crate) fn judge(read: Result<Record, ReadError>) {
+pub(crate) fn judge(read: &Result<Record, ReadError>) {
     match read {
-        Ok(record) => sound(&record),
+        Ok(record) => sound(record),
         Err(error) => {
             assert!(error.to_string().len() <= 4096 && error.message().len() <= 2100, "{error}");
             assert!(format!("{error:?}").len() <= 8192);

@@ -16,15 +16,15 @@ pub(crate) fn seeds(source: &Path, target: &str) -> Vec<Vec<u8>> {
     let values: Vec<Value> = match target {
         "callback" => bodies(true).collect(),
         "record" => bodies(false).collect(),
-        "result-json" => bodies(false).chain(bodies(true)).filter_map(result).collect(),
+        "result-json" => bodies(false).chain(bodies(true)).filter_map(|body| result(&body)).collect(),
         "model-file" => models().collect(),
-        _ => models().flat_map(inputs).collect(),
+        _ => models().flat_map(|file| inputs(&file)).collect(),
     };
     values.iter().map(|value| value.to_string().into_bytes()).collect()
 }
 
 /// The result in a record, taken out of its text.
-fn result(body: Value) -> Option<Value> {
+fn result(body: &Value) -> Option<Value> {
     let result = body.pointer("/data/resultJson").or_else(|| body.pointer("/data/response"))?;
     match result.as_str() {
         Some(text) => serde_json::from_str(text).ok(),
@@ -32,7 +32,7 @@ fn result(body: Value) -> Option<Value> {
     }
 }
 
-fn inputs(file: Value) -> Vec<Value> {
+fn inputs(file: &Value) -> Vec<Value> {
     let input = |name: &str| json!({"model": file["id"], "input": file[name]});
     vec![input("example"), input("bad_example")]
 }

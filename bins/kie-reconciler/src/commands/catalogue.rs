@@ -94,8 +94,12 @@ fn diff_text(models: &[ModelDiff], looked_at: usize) -> String {
             text.push_str(&show::table(&["field", "what", "here", "there"], rows));
             text.push('\n');
         }
-        let here = if model.price_here.is_empty() { "none".to_owned() } else { model.price_here.join("\n        ") };
-        text.push_str(&format!("  price here:  {here}\n  price there: {}\n\n", model.price_there.as_deref().unwrap_or("not stated")));
+        let here =
+            if model.price_here.is_empty() { "none".to_owned() } else { model.price_here.join("\n        ") };
+        text.push_str(&format!(
+            "  price here:  {here}\n  price there: {}\n\n",
+            model.price_there.as_deref().unwrap_or("not stated")
+        ));
     }
     let differing = models.iter().filter(|model| is_worth_a_word(model)).count();
     format!("{text}{looked_at} models looked at, {differing} differ")

@@ -35,7 +35,8 @@ async fn changed_provider() -> Sim {
 }
 
 async fn provider(catalogue: Option<Arc<Catalogue>>, models_per_second: u32) -> Sim {
-    let config = SimConfig { api_key: "test-key".to_owned(), catalogue, models_per_second, ..SimConfig::default() };
+    let config =
+        SimConfig { api_key: "test-key".to_owned(), catalogue, models_per_second, ..SimConfig::default() };
     Sim::start(config).await.unwrap()
 }
 
@@ -79,9 +80,15 @@ async fn diff_names_every_changed_field_and_both_prices() {
     assert_eq!(code(&output), 1, "{report:#}");
     let [changed, new] = report.as_array().unwrap().as_slice() else { panic!("{report:#}") };
     assert_eq!((&changed["model"], &changed["standing"]), (&json!(CHANGED), &json!("changed")));
-    let fields: Vec<_> = changed["fields"].as_array().unwrap().iter().map(|one| {
-        format!("{} {} {} {}", one["field"], one["aspect"], one["here"], one["there"]).replace(['"', '\\'], "")
-    }).collect();
+    let fields: Vec<_> = changed["fields"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| {
+            format!("{} {} {} {}", one["field"], one["aspect"], one["here"], one["there"])
+                .replace(['"', '\\'], "")
+        })
+        .collect();
     assert_eq!(
         fields,
         [
@@ -98,7 +105,10 @@ async fn diff_names_every_changed_field_and_both_prices() {
 
     let output = run(&sim, &["diff", "--model", "z-image"]).await;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(text.contains("z-image: changed") && text.contains("price there: 0.8 credits per request"), "{text}");
+    assert!(
+        text.contains("z-image: changed") && text.contains("price there: 0.8 credits per request"),
+        "{text}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -117,7 +127,8 @@ async fn sync_writes_proposals_that_load_but_are_not_for_sale() {
     let output = run(&sim, &["sync", "--json", "--model", "*", "--out", out.to_str().unwrap()]).await;
     let report = report(&output);
     assert_eq!(code(&output), 0, "{report:#}");
-    let find = |model: &str| report.as_array().unwrap().iter().find(|one| one["model"] == model).unwrap().clone();
+    let find =
+        |model: &str| report.as_array().unwrap().iter().find(|one| one["model"] == model).unwrap().clone();
     assert_eq!((&find(GONE)["standing"], &find(GONE)["file"]), (&json!("gone"), &Value::Null));
     assert_eq!(report.as_array().unwrap().len(), 3);
 
@@ -145,7 +156,8 @@ async fn sync_writes_proposals_that_load_but_are_not_for_sale() {
 /// The required keys, and no other than the known ones.
 fn fits_the_schema_of_files(path: &Path) {
     let file: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-    let schema: Value = serde_json::from_str(include_str!("../../../../source_of_truth/model.schema.json")).unwrap();
+    let schema: Value =
+        serde_json::from_str(include_str!("../../../../source_of_truth/model.schema.json")).unwrap();
     let known = schema["properties"].as_object().unwrap();
     for name in file.as_object().unwrap().keys() {
         assert!(known.contains_key(name), "{name} in {}", path.display());

@@ -18,7 +18,7 @@ fn all_faults_come_at_once_with_their_pointers() {
         shown(&faults),
         [
             "/aspect_ratio: must be one of `1:1`, `16:9` or `9:16`, not `2:1`",
-            "/duration: must be one of `5` or `10`, not a number",
+            "/duration: must be one of `5` or `10`, not a number; put it in quotes: \"5\"",
             "/prompt: must be text of at most 1000 characters, not 1001",
             "/seed~11: `seed/1`: there is no such field; known are `aspect_ratio`, `duration`, `prompt` and `sound`",
             "/sound: `sound` is required: true or false",
@@ -187,14 +187,53 @@ fn bad_examples_are_answered_in_words() {
     let mut silent = Vec::new();
     for model in catalogue().models().filter(|model| model.is_sellable()) {
         for fault in model.validate(model.bad_example().clone()).unwrap_err() {
-            let says = ["must ", "is required", "did you mean", "there is no such field", "give ", "leave out", "not possible together"];
+            println!("{:45} {fault}", model.id());
+            let says = [
+                "must ",
+                "is required",
+                "did you mean",
+                "there is no such field",
+                "give ",
+                "leave out",
+                "not possible together",
+            ];
             let names_field = !fault.pointer.is_empty() || fault.message.contains('`');
-            let is_plain = ["schema", "another value", "null", "anyOf", "oneOf", "pattern", "\\"].iter().all(|word| !fault.message.contains(word));
+            let is_plain = ["schema", "another value", "null", "anyOf", "oneOf", "pattern", "\\"]
+                .iter()
+                .all(|word| !fault.message.contains(word));
             if !(names_field && is_plain && says.iter().any(|word| fault.message.contains(word))) {
                 silent.push(format!("{}: {fault}", model.id()));
             }
-            println!("{:45} {fault}", model.id());
         }
     }
     assert_eq!(silent, [""; 0]);
+}
+
+#[test]
+fn numbers_say_their_range_and_quotes_are_explained() {
+    let with = |id: &str, field: &str, value: Value| {
+        let mut input = model(id).example().clone();
+        input[field] = value;
+        shown(&refused(id, input))
+    };
+    assert_eq!(
+        with("happyhorse-1-1/image-to-video", "duration", json!(16)),
+        ["/duration: must be a whole number from 3 to 15, not 16"]
+    );
+    assert_eq!(
+        with("happyhorse-1-1/image-to-video", "duration", json!("5")),
+        ["/duration: must be a whole number from 3 to 15, not text; leave out the quotes: 5"]
+    );
+    assert_eq!(
+        with("qwen/text-to-image", "nsfw_checker", json!("true")),
+        ["/nsfw_checker: must be true or false, not text; leave out the quotes: true"]
+    );
+    assert_eq!(
+        with("recraft/crisp-upscale", "size", json!(1)),
+        ["/size: `size`: there is no such field; the only one is `image`"]
+    );
+    assert_eq!(
+        with("seedream/4.5-edit", "image_urls", json!("https://a.example/in.png")),
+        ["/image_urls: must be a list of at most 14 web addresses, not text"]
+    );
 }

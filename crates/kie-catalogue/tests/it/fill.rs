@@ -70,7 +70,7 @@ fn optional_fields_are_not_filled_and_types_not_converted() {
             "kling/v2-1-pro",
             json!({"prompt": "kite", "image_url": "https://a.example/in.png", "duration": 5})
         )),
-        ["/duration: must be one of `5` or `10`, not a number"]
+        ["/duration: must be one of `5` or `10`, not a number; put it in quotes: \"5\""]
     );
 }
 

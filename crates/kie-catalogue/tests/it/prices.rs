@@ -170,6 +170,10 @@ fn rules_can_be_read_by_people() {
     assert_eq!(model("z-image").price_words(), ["0.8 credits"]);
     for model in catalogue().models().filter(|model| model.is_sellable()) {
         let words = model.price_words();
-        assert!(!words.is_empty() && words.iter().all(|line| line.contains(" credits")), "{}: {words:?}", model.id());
+        assert!(
+            !words.is_empty() && words.iter().all(|line| line.contains(" credits")),
+            "{}: {words:?}",
+            model.id()
+        );
     }
 }

@@ -302,7 +302,9 @@ impl TelegramChat {
         let mut state = self.bot.lock();
         if let Some(chat) = state.chats.get_mut(&self.id) {
             let ids: Vec<_> = chat.messages.keys().copied().collect();
-            ids.into_iter().for_each(|id| drop(chat.remove(id)));
+            for id in ids {
+                chat.remove(id);
+            }
         }
         drop(state);
         self.bot.touch();

@@ -109,7 +109,8 @@ fn not_sent_is_tried_again_with_backoff() {
         assert_eq!(world.job(job).await.state, JobState::Pending);
         world.run_to(job, JobState::Done, MINUTE).await;
         let at: Vec<_> = world.kie.creates().iter().map(|create| create.at).collect();
-        let gaps: Vec<f64> = at.windows(2).map(|pair| pair[1].duration_since(pair[0]).as_secs_f64()).collect();
+        let gaps: Vec<f64> =
+            at.windows(2).map(|pair| pair[1].duration_since(pair[0]).as_secs_f64()).collect();
         assert!((1.8..=2.2).contains(&gaps[0]) && (3.6..=4.4).contains(&gaps[1]), "{gaps:?}");
         world.prove().await;
     });
@@ -132,7 +133,8 @@ fn an_unknown_answer_is_unclear_keeps_the_hold_and_is_never_repeated() {
 #[test]
 fn a_task_that_comes_with_a_refusal_is_evidence() {
     story(async {
-        let (world, account, job) = meeting(Reply::RefusedWithTask(Answer::Refused(Cause::ProviderError))).await;
+        let (world, account, job) =
+            meeting(Reply::RefusedWithTask(Answer::Refused(Cause::ProviderError))).await;
         assert_eq!(world.balance(account).await, (10_000, 0));
         let done = world.run_to(job, JobState::Done, Duration::from_hours(30)).await;
         assert!(done.gift);
@@ -204,7 +206,10 @@ fn a_job_that_cannot_be_sent_fails_with_the_reason_why() {
             let creates = world.kie.creates().len();
             world.run(Duration::from_hours(1)).await;
             assert_eq!(world.kie.creates().len(), creates);
-            assert_eq!(world.store.next_wake().await.unwrap().is_some(), world.job(job).await.wake_at.is_some());
+            assert_eq!(
+                world.store.next_wake().await.unwrap().is_some(),
+                world.job(job).await.wake_at.is_some()
+            );
             world.prove().await;
         });
     }

@@ -163,7 +163,12 @@ impl Vault for Cabinet {
             return Err(KeepError::Storage("there is no such object".to_owned()));
         }
         let stream = Box::pin(futures_util::stream::iter([Ok(Bytes::from_static(b"abc"))]));
-        Ok(SourceFile { name: object.replace('/', "-"), content_type: content_type.to_owned(), bytes, stream })
+        Ok(SourceFile {
+            name: object.replace('/', "-"),
+            content_type: content_type.to_owned(),
+            bytes,
+            stream,
+        })
     }
 
     async fn delete(&self, objects: &[String]) -> Result<(), KeepError> {

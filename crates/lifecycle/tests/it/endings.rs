@@ -57,7 +57,8 @@ fn give_up_releases_and_a_late_success_is_a_gift_once() {
         assert!(done.gift);
         assert_eq!(world.transfers(job).await, [TransferKind::Hold, TransferKind::Release]);
         world.run(DAY * 20).await;
-        let told: Vec<_> = world.ears.heard().iter().map(|heard| (heard.event.as_str(), heard.gift)).collect();
+        let told: Vec<_> =
+            world.ears.heard().iter().map(|heard| (heard.event.as_str(), heard.gift)).collect();
         assert_eq!(told, [("job.failed", false), ("job.done", true)]);
         assert_eq!((world.balance(account).await, world.job(job).await.wake_at), ((10_000, 0), None));
         world.prove().await;
@@ -87,12 +88,18 @@ fn a_gift_whose_outputs_cannot_be_had_ends_failed_for_good() {
         world.kie.end_all(&made());
         world.run(DAY * 2).await;
         let failed = world.job(job).await;
-        assert_eq!((failed.state, failed.gift, failed.cause), (JobState::Failed, true, Some(Cause::NoResult)));
+        assert_eq!(
+            (failed.state, failed.gift, failed.cause),
+            (JobState::Failed, true, Some(Cause::NoResult))
+        );
         world.cabinet.set("files.kie", Link::Good);
         world.hint(job, 1, "task-0001").await;
         world.run(DAY * 20).await;
         let rests = world.job(job).await;
-        assert_eq!((rests.state, rests.wake_at, world.balance(account).await), (JobState::Failed, None, (10_000, 0)));
+        assert_eq!(
+            (rests.state, rests.wake_at, world.balance(account).await),
+            (JobState::Failed, None, (10_000, 0))
+        );
         assert_eq!(world.ears.heard().len(), 1, "the customer was told of the failure before");
         world.prove().await;
     });

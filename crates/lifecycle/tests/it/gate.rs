@@ -83,9 +83,10 @@ impl Gate {
                 state.harmed = Some(at);
                 Some(harm)
             }
-            _ => state.weather.as_ref().and_then(|(chance, rate)| {
-                (chance.fraction() < *rate).then_some(Harm::Internal)
-            }),
+            _ => state
+                .weather
+                .as_ref()
+                .and_then(|(chance, rate)| (chance.fraction() < *rate).then_some(Harm::Internal)),
         };
         match harm {
             Some(Harm::Unavailable) => Err(StoreError::Unavailable("the test's weather".into())),

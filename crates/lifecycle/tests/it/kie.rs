@@ -31,13 +31,19 @@ pub(crate) enum Reply {
 #[derive(Debug, Clone)]
 pub(crate) enum End {
     /// So many results (what the input asks for if none is said) and extras; credits as reported.
-    Made { results: Option<usize>, extras: usize, credits: Option<&'static str> },
+    Made {
+        results: Option<usize>,
+        extras: usize,
+        credits: Option<&'static str>,
+    },
     Object(Value),
     /// Success that names nothing.
     Empty,
     /// Success that names its result only after this further time.
     EmptyAtFirst(Duration),
-    Failed { moderation: bool },
+    Failed {
+        moderation: bool,
+    },
     /// A word in no list.
     Word(&'static str),
     Never,
@@ -246,7 +252,14 @@ impl Kie {
         due
     }
 
-    fn make(&self, state: &mut State, model: &str, input: &Value, callback: Option<&Url>, life: Life) -> String {
+    fn make(
+        &self,
+        state: &mut State,
+        model: &str,
+        input: &Value,
+        callback: Option<&Url>,
+        life: Life,
+    ) -> String {
         let born = self.clock.now();
         let id = format!("task-{:04}", state.tasks.len() + 1);
         let token = callback.and_then(|url| url.path_segments()?.next_back().map(str::to_owned));
@@ -272,7 +285,9 @@ impl Kie {
 
 /// The body of a callback that names this task.
 pub(crate) fn hint_body(task: &str) -> Vec<u8> {
-    json!({"code": 200, "msg": "success", "data": {"taskId": task, "state": "success"}}).to_string().into_bytes()
+    json!({"code": 200, "msg": "success", "data": {"taskId": task, "state": "success"}})
+        .to_string()
+        .into_bytes()
 }
 
 fn failure(answer: Answer, task_id: Option<String>) -> CreateFailure {
@@ -281,21 +296,26 @@ fn failure(answer: Answer, task_id: Option<String>) -> CreateFailure {
 
 #[async_trait]
 impl Provider for Kie {
-    async fn create_task(&self, model: &str, input: &Value, callback: Option<&Url>) -> Result<String, CreateFailure> {
+    async fn create_task(
+        &self,
+        model: &str,
+        input: &Value,
+        callback: Option<&Url>,
+    ) -> Result<String, CreateFailure> {
         self.gate.stop("before create_task").await;
         let answer = {
             let mut state = self.lock();
             let (reply, life) = state
                 .plans
                 .pop_front()
-                
                 .or_else(|| state.dice.as_mut().map(|dice| dice()))
                 .unwrap_or((Reply::Accepted, Life::default()));
             let mut task = None;
             if !matches!(reply, Reply::Refused(_) | Reply::LostUnmade) {
                 task = Some(self.make(&mut state, model, input, callback, life));
             }
-            let (at, refused) = (self.clock.now(), matches!(reply, Reply::Refused(answer) if answer != Answer::Unknown));
+            let (at, refused) =
+                (self.clock.now(), matches!(reply, Reply::Refused(answer) if answer != Answer::Unknown));
             let (model, input, callback) = (model.to_owned(), input.clone(), callback.cloned());
             state.creates.push(Create { at, model, input, callback, task: task.clone(), refused });
             match reply {
@@ -323,7 +343,11 @@ impl Provider for Kie {
             match state.read_faults.pop_front() {
                 Some(failure) => Err(failure),
                 None if bad => Err(ReadFailure::Trouble("HTTP 502".to_owned())),
-                None => state.tasks.get(task_id).ok_or(ReadFailure::NotFound).and_then(|task| task.record(task_id, now)),
+                None => state
+                    .tasks
+                    .get(task_id)
+                    .ok_or(ReadFailure::NotFound)
+                    .and_then(|task| task.record(task_id, now)),
             }
         };
         self.gate.stop("after record").await;
@@ -382,10 +406,13 @@ impl Task {
         if age < self.life.ends_after {
             return Ok(working);
         }
-        let success = TaskRecord { word: TaskWord::Success, raw_word: "success".to_owned(), ..working.clone() };
+        let success =
+            TaskRecord { word: TaskWord::Success, raw_word: "success".to_owned(), ..working.clone() };
         Ok(match &self.life.end {
             End::Never => working,
-            End::Made { results, extras, credits } => self.made(id, success, results.unwrap_or(self.wanted), *extras, *credits),
+            End::Made { results, extras, credits } => {
+                self.made(id, success, results.unwrap_or(self.wanted), *extras, *credits)
+            }
             End::Object(value) => TaskRecord { object: Some(value.clone()), ..success },
             End::Empty => success,
             End::EmptyAtFirst(more) if age < self.life.ends_after + *more => success,
@@ -395,11 +422,20 @@ impl Task {
                 let word = TaskWord::Fail { moderation: *moderation, words };
                 TaskRecord { word, raw_word: "fail".to_owned(), ..working }
             }
-            End::Word(word) => TaskRecord { word: TaskWord::Unknown, raw_word: (*word).to_owned(), ..working },
+            End::Word(word) => {
+                TaskRecord { word: TaskWord::Unknown, raw_word: (*word).to_owned(), ..working }
+            }
         })
     }
 
-    fn made(&self, id: &str, success: TaskRecord, results: usize, extras: usize, credits: Option<&str>) -> TaskRecord {
+    fn made(
+        &self,
+        id: &str,
+        success: TaskRecord,
+        results: usize,
+        extras: usize,
+        credits: Option<&str>,
+    ) -> TaskRecord {
         let url = |what: &str, number: usize| {
             format!("https://files.kie.example/{}/{id}/v{}/{what}{number}", self.kind, self.edition)
         };

@@ -30,10 +30,16 @@ fn one_of_three_lost_is_not_paid_for() {
         assert_eq!(world.job(job).await.state, JobState::Storing);
         let done = world.run_to(job, JobState::Done, DAY * 2).await;
         assert_eq!(world.money(job).await, (100, 66, 34));
-        assert_eq!(world.transfers(job).await, [TransferKind::Hold, TransferKind::Capture, TransferKind::Release]);
+        assert_eq!(
+            world.transfers(job).await,
+            [TransferKind::Hold, TransferKind::Capture, TransferKind::Release]
+        );
         assert!(done.entered_at.duration_since(storing.entered_at) >= DAY.try_into().unwrap());
         let states: Vec<_> = world.assets(job).await.iter().map(|asset| (asset.state, asset.tries)).collect();
-        assert_eq!([states[0].0, states[1].0, states[2].0], [AssetState::Stored, AssetState::Lost, AssetState::Stored]);
+        assert_eq!(
+            [states[0].0, states[1].0, states[2].0],
+            [AssetState::Stored, AssetState::Lost, AssetState::Stored]
+        );
         let tried = world.cabinet.tried().iter().filter(|url| url.ends_with("out1")).count();
         assert!((8..=12).contains(&tried), "{tried}");
         world.run(MINUTE).await;
@@ -46,7 +52,9 @@ fn fewer_results_than_ordered_cost_their_share() {
     story(async {
         let world = World::new(6).await;
         let account = world.customer(100).await;
-        world.kie.plan(Reply::Accepted, Life::ending(End::Made { results: Some(2), extras: 0, credits: None }));
+        world
+            .kie
+            .plan(Reply::Accepted, Life::ending(End::Made { results: Some(2), extras: 0, credits: None }));
         let job = world.order_many(account, POSTER, 3).await;
         world.run_to(job, JobState::Done, MINUTE).await;
         assert_eq!(world.money(job).await, (100, 66, 34));
@@ -160,12 +168,16 @@ fn unusable_bytes_and_a_source_in_trouble_are_tried_again() {
 
 #[test]
 fn extras_are_kept_if_possible_and_hold_nothing_up() {
-    for (link, kept) in [(Link::Good, AssetState::Stored), (Link::Gone, AssetState::Lost), (Link::Unusable, AssetState::Lost)] {
+    for (link, kept) in
+        [(Link::Good, AssetState::Stored), (Link::Gone, AssetState::Lost), (Link::Unusable, AssetState::Lost)]
+    {
         story(async {
             let world = World::new(6).await;
             let account = world.customer(1_000).await;
             world.cabinet.set("extra", link);
-            world.kie.plan(Reply::Accepted, Life::ending(End::Made { results: None, extras: 2, credits: None }));
+            world
+                .kie
+                .plan(Reply::Accepted, Life::ending(End::Made { results: None, extras: 2, credits: None }));
             let job = world.order(account, SONG).await;
             world.run_to(job, JobState::Done, MINUTE * 2).await;
             assert_eq!(world.money(job).await, (390, 390, 0));

@@ -30,23 +30,36 @@ impl World {
 
     async fn prove_job(&self, job: &Job, creates: &BTreeMap<(JobId, u16), Create>) {
         let attempts = self.attempts(job.id).await;
-        let sent: Vec<(u16, &Create)> =
-            creates.range((job.id, 0)..=(job.id, u16::MAX)).map(|((_, number), create)| (*number, create)).collect();
+        let sent: Vec<(u16, &Create)> = creates
+            .range((job.id, 0)..=(job.id, u16::MAX))
+            .map(|((_, number), create)| (*number, create))
+            .collect();
         for (number, create) in &sent {
             let row = attempts.iter().find(|attempt| attempt.number == *number);
-            assert!(row.is_some_and(|row| row.sent_at <= create.at), "{}: attempt {number} was not committed", job.id);
+            assert!(
+                row.is_some_and(|row| row.sent_at <= create.at),
+                "{}: attempt {number} was not committed",
+                job.id
+            );
         }
         // A further attempt needs an order, or the provider's own word that nothing came of the one before.
-        let orders = self.history(job.id).await.iter().filter(|(_, words)| words.starts_with("ResendOrdered")).count();
+        let orders =
+            self.history(job.id).await.iter().filter(|(_, words)| words.starts_with("ResendOrdered")).count();
         let doubtful = sent.iter().rev().skip(1).filter(|(_, create)| !create.refused).count();
         let unsent = attempts.len().saturating_sub(sent.len());
         assert!(doubtful <= orders, "{}: {doubtful} repeated without an order ({unsent} never sent)", job.id);
-        let known: BTreeSet<&str> = attempts.iter().filter_map(|attempt| attempt.task_id.as_deref()).collect();
+        let known: BTreeSet<&str> =
+            attempts.iter().filter_map(|attempt| attempt.task_id.as_deref()).collect();
         for (number, create) in &sent {
             let Some(task) = create.task.as_deref().filter(|task| !known.contains(task)) else { continue };
             let open = matches!(job.state, JobState::Unclear | JobState::Submitting | JobState::Pending);
             let decided = orders > 0 || matches!(job.state, JobState::Failed | JobState::Canceled);
-            assert!(open || decided, "{}: {task} of attempt {number} is unknown while it is {}", job.id, job.state);
+            assert!(
+                open || decided,
+                "{}: {task} of attempt {number} is unknown while it is {}",
+                job.id,
+                job.state
+            );
         }
         if job.state.is_final() {
             assert_eq!(job.captured.plus(job.released).unwrap(), job.held, "{}", job.id);

@@ -50,7 +50,10 @@ fn the_policy_hold_waits_for_the_operator() {
         let policy = Policy { unclear_policy: UnclearPolicy::Hold, ..shop::policy() };
         let (world, account, job) = unclear_by(policy, Reply::LostUnmade, Life::default()).await;
         world.run(HOUR * 24 * 2).await;
-        assert_eq!((world.job(job).await.state, world.balance(account).await), (JobState::Unclear, (9_220, 780)));
+        assert_eq!(
+            (world.job(job).await.state, world.balance(account).await),
+            (JobState::Unclear, (9_220, 780))
+        );
         let failed = world.life.decide(job, &Decision::Release, "the provider says no").await.unwrap();
         assert_eq!((failed.state, failed.cause), (JobState::Failed, Some(Cause::Operator)));
         assert_eq!(world.balance(account).await, (10_000, 0));
@@ -118,7 +121,10 @@ fn a_callback_with_another_jobs_task_is_not_believed() {
         world.kie.plan(Reply::LostButMade, Life::default().hint(Duration::from_secs(2), forged));
         let job = world.order(thief, DRAW).await;
         world.run(MINUTE).await;
-        assert_eq!((world.job(theirs).await.state, world.job(job).await.state), (JobState::Done, JobState::Unclear));
+        assert_eq!(
+            (world.job(theirs).await.state, world.job(job).await.state),
+            (JobState::Done, JobState::Unclear)
+        );
         assert!(world.has_line(job, "callback.disagrees").await);
         world.run(HOUR * 3).await;
         assert_eq!(world.balance(thief).await, (1_000, 0));
@@ -189,7 +195,8 @@ fn a_second_task_is_surplus_never_charged() {
         world.hint(job, 1, "task-0001").await;
         let done = world.run_to(job, JobState::Done, MINUTE).await;
         assert_eq!((done.task_id.as_deref(), world.balance(account).await), (Some("task-0002"), (9_220, 0)));
-        let known: Vec<_> = world.attempts(job).await.into_iter().map(|attempt| attempt.task_id.unwrap()).collect();
+        let known: Vec<_> =
+            world.attempts(job).await.into_iter().map(|attempt| attempt.task_id.unwrap()).collect();
         assert_eq!(known, ["task-0001", "task-0002"]);
         assert!(world.has_line(job, "task.surplus").await);
         world.prove().await;

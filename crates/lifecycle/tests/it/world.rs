@@ -9,14 +9,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{
-    AccountId, Asset, Attempt, Clock, Delivery, Job, JobId, JobState, ManualClock, Money, Recipient, Scope, SeededChance,
-    Timestamp, TransferKind,
+    AccountId, Asset, Attempt, Clock, Delivery, Job, JobId, JobState, ManualClock, Money, Recipient, Scope,
+    SeededChance, Timestamp, TransferKind,
 };
 use ledger::{Ids, TopUp};
-use lifecycle::{CallbackOutcome, CallbackRequest, Lifecycle, Offers, OrderRequest, Policy, Ports, SecretKeys, Submitted};
+use lifecycle::{
+    CallbackOutcome, CallbackRequest, Lifecycle, Offers, OrderRequest, Policy, Ports, SecretKeys, Submitted,
+};
 use secrecy::SecretString;
 use serde_json::{Value, json};
-use store::{AccountStore, AssetStore, ClaimJobs, DeliveryStore, JobStore, NewAccount, Store, TransferFilter, TransferStore};
+use store::{
+    AccountStore, AssetStore, ClaimJobs, DeliveryStore, JobStore, NewAccount, Store, TransferFilter,
+    TransferStore,
+};
 use store_sqlite::{SqliteOptions, SqliteStore};
 use tempfile::TempDir;
 
@@ -68,7 +73,9 @@ impl World {
         let file = folder.path().join("kie.db");
         shop::lay_database(&file);
         let options = SqliteOptions { readers: 2, ..SqliteOptions::default() };
-        let inner = SqliteStore::connect_without_migrating(&format!("sqlite://{}", file.display()), options).await.unwrap();
+        let inner = SqliteStore::connect_without_migrating(&format!("sqlite://{}", file.display()), options)
+            .await
+            .unwrap();
         let clock = Arc::new(ManualClock::new(shop::START.parse().unwrap()));
         let gate = Arc::new(Gate::default());
         let store = Arc::new(GatedStore { inner, gate: gate.clone() });
@@ -119,8 +126,15 @@ impl World {
     pub(crate) async fn customer(&self, minor: i64) -> AccountId {
         let id = AccountId::generate(self.now(), &*self.ids.chance);
         let (external_id, name, telegram_id) = (None, None, None);
-        let account =
-            NewAccount { id, external_id, name, telegram_id, webhook_key: [1; 32], demo: false, at: self.now() };
+        let account = NewAccount {
+            id,
+            external_id,
+            name,
+            telegram_id,
+            webhook_key: [1; 32],
+            demo: false,
+            at: self.now(),
+        };
         self.store.add_account(&account).await.unwrap();
         if minor > 0 {
             let key = format!("top-{id}");
@@ -216,7 +230,12 @@ impl World {
 
     pub(crate) async fn run_until<F: Future<Output = bool>>(&self, end: Timestamp, enough: impl Fn() -> F) {
         for round in 0.. {
-            assert!(round < ROUNDS, "time hardly passes at {}: {:?}", self.now(), self.store.next_wake().await);
+            assert!(
+                round < ROUNDS,
+                "time hardly passes at {}: {:?}",
+                self.now(),
+                self.store.next_wake().await
+            );
             self.work().await;
             if enough().await {
                 return;

@@ -23,7 +23,8 @@ impl Document {
         let Some(paths) = openapi.get("paths").and_then(Value::as_object) else {
             return Self::Unread("the document has no paths".to_owned());
         };
-        let Some(call) = paths.iter().find(|(path, _)| path.trim() == CREATE_TASK).map(|(_, call)| call) else {
+        let Some(call) = paths.iter().find(|(path, _)| path.trim() == CREATE_TASK).map(|(_, call)| call)
+        else {
             return Self::Elsewhere(paths.keys().map(String::as_str).collect::<Vec<_>>().join(", "));
         };
         match input(openapi, call) {
@@ -39,7 +40,8 @@ fn input(root: &Value, call: &Value) -> Result<Value, &'static str> {
     let media = content.iter().find(|(kind, _)| kind.starts_with("application/json"));
     let schema = media.and_then(|(_, media)| media.get("schema")).ok_or("the body has no JSON schema")?;
     let mut nodes = 0;
-    let schema = inlined(root, schema, 0, &mut nodes).ok_or("the document is too large or refers in circles")?;
+    let schema =
+        inlined(root, schema, 0, &mut nodes).ok_or("the document is too large or refers in circles")?;
     let input = member(&schema, "input", 0).ok_or("the body has no input")?;
     if input.get("type").is_some_and(|kind| kind == "string") {
         return Err("the input is described as a text");
@@ -96,13 +98,16 @@ fn inlined(root: &Value, value: &Value, depth: usize, nodes: &mut usize) -> Opti
             let mut base = inlined(root, found, depth + 1, nodes)?;
             let mut beside = map.clone();
             beside.remove("$ref");
-            if let (Value::Object(base), Value::Object(beside)) = (&mut base, object(root, &beside, depth, nodes)?) {
+            if let (Value::Object(base), Value::Object(beside)) =
+                (&mut base, object(root, &beside, depth, nodes)?)
+            {
                 base.extend(beside);
             }
             Some(base)
         }
         Value::Array(list) => {
-            let entries: Option<Vec<_>> = list.iter().map(|entry| inlined(root, entry, depth + 1, nodes)).collect();
+            let entries: Option<Vec<_>> =
+                list.iter().map(|entry| inlined(root, entry, depth + 1, nodes)).collect();
             Some(Value::Array(entries?))
         }
         scalar => Some(scalar.clone()),
@@ -181,7 +186,10 @@ mod tests {
             "a/b": {"enum": ["1", "2"]},
         });
         let input = read(&document(&body, &components)).unwrap();
-        assert_eq!(input, json!({"type": "object", "properties": {"size": {"enum": ["1", "2"], "default": "1"}}}));
+        assert_eq!(
+            input,
+            json!({"type": "object", "properties": {"size": {"enum": ["1", "2"], "default": "1"}}})
+        );
     }
 
     #[test]
@@ -197,7 +205,9 @@ mod tests {
     fn other_documents_say_what_they_are() {
         let chat = json!({"paths": {"/gemini/v1/chat": {}}});
         assert_eq!(read(&chat).unwrap_err(), "/gemini/v1/chat");
-        for odd in [json!(null), json!([]), json!({"paths": {CREATE_TASK: null}}), document(&json!({}), &json!({}))] {
+        for odd in
+            [json!(null), json!([]), json!({"paths": {CREATE_TASK: null}}), document(&json!({}), &json!({}))]
+        {
             assert!(read(&odd).is_err(), "{odd}");
         }
     }

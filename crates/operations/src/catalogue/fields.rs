@@ -88,7 +88,12 @@ pub(super) fn compare(ours: &Value, theirs: &Value) -> Vec<Difference> {
                 whole.push(name);
                 let aspect = if here.is_some() { Aspect::Removed } else { Aspect::Added };
                 let words = |field: Option<&Field>| field.map(Field::words);
-                differences.push(Difference { field: name.clone(), aspect, here: words(here), there: words(there) });
+                differences.push(Difference {
+                    field: name.clone(),
+                    aspect,
+                    here: words(here),
+                    there: words(there),
+                });
             }
         }
     }
@@ -190,7 +195,9 @@ fn take(schema: &Value, path: String, required: bool, fields: &mut BTreeMap<Stri
 
 fn items(schema: &Value) -> Option<&Value> {
     let branches = list(schema, "anyOf").iter().chain(list(schema, "oneOf"));
-    std::iter::once(schema).chain(branches).find_map(|schema| schema.get("items").filter(|items| items.is_object()))
+    std::iter::once(schema)
+        .chain(branches)
+        .find_map(|schema| schema.get("items").filter(|items| items.is_object()))
 }
 
 impl Field {
@@ -198,10 +205,13 @@ impl Field {
         if depth > MAX_DEPTH {
             return;
         }
-        let values: Vec<&Value> = list(schema, "enum").iter().chain(schema.get("const")).filter(|value| !value.is_null()).collect();
+        let values: Vec<&Value> =
+            list(schema, "enum").iter().chain(schema.get("const")).filter(|value| !value.is_null()).collect();
         match schema.get("type") {
             Some(Value::String(name)) => self.add_type(name),
-            Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).for_each(|name| self.add_type(name)),
+            Some(Value::Array(names)) => {
+                names.iter().filter_map(Value::as_str).for_each(|name| self.add_type(name))
+            }
             _ => values.iter().for_each(|value| self.add_type(kind(value))),
         }
         self.values.extend(values.iter().map(|value| plain(value)));
@@ -233,13 +243,17 @@ impl Field {
         if !there.types.is_empty() {
             add(Aspect::Type, joined(&self.types, " or "), joined(&there.types, " or "));
         }
-        let only = |a: &BTreeSet<String>, b: &BTreeSet<String>| a.difference(b).cloned().collect::<BTreeSet<_>>();
+        let only =
+            |a: &BTreeSet<String>, b: &BTreeSet<String>| a.difference(b).cloned().collect::<BTreeSet<_>>();
         if self.values.is_empty() || there.values.is_empty() {
             add(Aspect::Values, joined(&self.values, ", "), joined(&there.values, ", "));
         } else {
             let (here, there) = (only(&self.values, &there.values), only(&there.values, &self.values));
-            let said = |values: &BTreeSet<String>| joined(values, ", ").map(|values| format!("only here: {values}"));
-            let said_there = |values: &BTreeSet<String>| joined(values, ", ").map(|values| format!("only there: {values}"));
+            let said =
+                |values: &BTreeSet<String>| joined(values, ", ").map(|values| format!("only here: {values}"));
+            let said_there = |values: &BTreeSet<String>| {
+                joined(values, ", ").map(|values| format!("only there: {values}"))
+            };
             add(Aspect::Values, said(&here), said_there(&there));
         }
         for keyword in LIMITS {
@@ -253,7 +267,10 @@ impl Field {
         let mut words = vec![if self.required { "required" } else { "optional" }.to_owned()];
         words.extend(joined(&self.types, " or "));
         words.extend(joined(&self.values, ", ").map(|values| format!("one of {values}")));
-        let limits = self.limits.iter().filter_map(|(keyword, limits)| Some(format!("{keyword} {}", joined(limits, " or ")?)));
+        let limits = self
+            .limits
+            .iter()
+            .filter_map(|(keyword, limits)| Some(format!("{keyword} {}", joined(limits, " or ")?)));
         words.extend(limits);
         words.join("; ")
     }

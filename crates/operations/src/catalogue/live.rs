@@ -179,7 +179,8 @@ mod tests {
         ] {
             assert!(ModelGlob::new(pattern).fits(id), "{pattern} {id}");
         }
-        for (pattern, id) in [("", "z"), ("z", "z-image"), ("*-to-", "text-to-video"), ("z-image?", "z-image"), ("*a*b", "ba")]
+        for (pattern, id) in
+            [("", "z"), ("z", "z-image"), ("*-to-", "text-to-video"), ("z-image?", "z-image"), ("*a*b", "ba")]
         {
             assert!(!ModelGlob::new(pattern).fits(id), "{pattern} {id}");
         }

@@ -15,8 +15,25 @@ use super::{ModelDiff, Standing, SyncError};
 const MAX_DEPTH: usize = 12;
 /// The keywords that a model file keeps; descriptions and samples stay behind.
 const KEPT: [&str; 19] = [
-    "type", "enum", "const", "default", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf",
-    "minLength", "maxLength", "minItems", "maxItems", "uniqueItems", "pattern", "format", "anyOf", "oneOf", "allOf",
+    "type",
+    "enum",
+    "const",
+    "default",
+    "minimum",
+    "maximum",
+    "exclusiveMinimum",
+    "exclusiveMaximum",
+    "multipleOf",
+    "minLength",
+    "maxLength",
+    "minItems",
+    "maxItems",
+    "uniqueItems",
+    "pattern",
+    "format",
+    "anyOf",
+    "oneOf",
+    "allOf",
 ];
 
 /// What is known of the model.
@@ -134,14 +151,18 @@ fn notes(known: &Known<'_>) -> Vec<String> {
             notes.push(format!("the present file is from {}: {}", ours.origin().read_on, was.join(", ")));
             notes.extend(ours.notes().iter().cloned());
         }
-        None => notes.push("check `kind`, `task`, `family` and `title`: they are guessed from the provider's list".to_owned()),
+        None => notes.push(
+            "check `kind`, `task`, `family` and `title`: they are guessed from the provider's list"
+                .to_owned(),
+        ),
     }
     notes
 }
 
 fn price(known: &Known<'_>) -> String {
     let there = known.diff.price_there.as_deref().unwrap_or("nothing");
-    let here = if known.diff.price_here.is_empty() { "none".to_owned() } else { known.diff.price_here.join("; ") };
+    let here =
+        if known.diff.price_here.is_empty() { "none".to_owned() } else { known.diff.price_here.join("; ") };
     format!("to be written by a person; the provider says: {there}; our rules so far: {here}")
 }
 
@@ -149,7 +170,10 @@ fn price(known: &Known<'_>) -> String {
 fn input(theirs: &Value, ours: Option<&Model>, notes: &mut Vec<String>) -> Value {
     let mut input = object(theirs, 0);
     if ["oneOf", "anyOf", "allOf"].iter().any(|key| theirs.get(key).is_some()) {
-        notes.push("the provider's input has alternatives; conditions between fields must be written by hand".to_owned());
+        notes.push(
+            "the provider's input has alternatives; conditions between fields must be written by hand"
+                .to_owned(),
+        );
     }
     let Some(ours) = ours.map(Model::schema) else { return input };
     let own = ours.get("properties").and_then(Value::as_object);
@@ -163,7 +187,9 @@ fn input(theirs: &Value, ours: Option<&Model>, notes: &mut Vec<String>) -> Value
     if let (Some(ours), Value::Object(input)) = (ours.as_object(), &mut input) {
         for (key, rule) in ours {
             if !input.contains_key(key) {
-                notes.push(format!("`{key}` of the input is kept from the present file; check that it still holds"));
+                notes.push(format!(
+                    "`{key}` of the input is kept from the present file; check that it still holds"
+                ));
                 input.insert(key.clone(), rule.clone());
             }
         }
@@ -182,10 +208,12 @@ fn object(theirs: &Value, depth: usize) -> Value {
             order.push(name);
         }
     }
-    let required: Vec<&String> = members.iter().filter(|(_, (_, must))| *must).map(|(name, _)| name).collect();
+    let required: Vec<&String> =
+        members.iter().filter(|(_, (_, must))| *must).map(|(name, _)| name).collect();
     let properties: Map<String, Value> =
         members.iter().map(|(name, (property, _))| (name.clone(), schema(property, depth + 1))).collect();
-    let mut object = json!({"type": "object", "properties": properties, "additionalProperties": false, "x-order": order});
+    let mut object =
+        json!({"type": "object", "properties": properties, "additionalProperties": false, "x-order": order});
     if !required.is_empty() {
         object["required"] = json!(required);
     }
@@ -205,9 +233,15 @@ fn schema(theirs: &Value, depth: usize) -> Value {
         let value = match (keyword, value) {
             ("format", format) if format != "uri" => continue,
             ("default", Value::Null) => continue,
-            ("type", Value::Array(names)) => one_or_more(names.iter().filter(|name| *name != "null").cloned().collect()),
-            ("enum", Value::Array(values)) => values.iter().filter(|value| !value.is_null()).cloned().collect(),
-            ("anyOf" | "oneOf" | "allOf", Value::Array(parts)) => parts.iter().map(|part| schema(part, depth + 1)).collect(),
+            ("type", Value::Array(names)) => {
+                one_or_more(names.iter().filter(|name| *name != "null").cloned().collect())
+            }
+            ("enum", Value::Array(values)) => {
+                values.iter().filter(|value| !value.is_null()).cloned().collect()
+            }
+            ("anyOf" | "oneOf" | "allOf", Value::Array(parts)) => {
+                parts.iter().map(|part| schema(part, depth + 1)).collect()
+            }
             (_, value) => value.clone(),
         };
         kept.insert(keyword.to_owned(), value);
@@ -227,7 +261,9 @@ fn fits(example: &Value, input: &Value) -> bool {
     let Some(fields) = example.as_object() else { return false };
     let required = input.get("required").and_then(Value::as_array).into_iter().flatten();
     required.filter_map(Value::as_str).all(|name| fields.contains_key(name))
-        && fields.iter().all(|(name, value)| input["properties"].get(name).is_some_and(|property| allows(property, value)))
+        && fields.iter().all(|(name, value)| {
+            input["properties"].get(name).is_some_and(|property| allows(property, value))
+        })
 }
 
 fn allows(property: &Value, value: &Value) -> bool {
@@ -247,7 +283,8 @@ fn sample(schema: &Value, depth: usize) -> Value {
         return sample(branch, depth + 1);
     }
     let kind = schema.get("type").and_then(|kind| kind.as_str().or_else(|| kind.get(0)?.as_str()));
-    let least = |key: &str| schema.get(key).and_then(Value::as_u64).and_then(|least| usize::try_from(least).ok());
+    let least =
+        |key: &str| schema.get(key).and_then(Value::as_u64).and_then(|least| usize::try_from(least).ok());
     match kind.unwrap_or("string") {
         "boolean" => json!(false),
         "integer" | "number" => schema.get("minimum").cloned().unwrap_or(json!(1)),
@@ -258,7 +295,8 @@ fn sample(schema: &Value, depth: usize) -> Value {
         }
         "object" => {
             let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
-            let field = |name: &str| Some((name.to_owned(), sample(schema.get("properties")?.get(name)?, depth + 1)));
+            let field =
+                |name: &str| Some((name.to_owned(), sample(schema.get("properties")?.get(name)?, depth + 1)));
             Value::Object(required.filter_map(Value::as_str).filter_map(field).collect())
         }
         _ if schema.get("format").is_some() => json!("https://example.com/file"),

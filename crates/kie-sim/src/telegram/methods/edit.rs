@@ -89,7 +89,9 @@ pub(super) fn delete_several(bot: &Arc<Bot>, args: &Args) -> Result<Value, Refus
     let mut state = bot.lock();
     let chat = state.reachable(args.text("chat_id"))?;
     if let Some(chat) = state.chats.get_mut(&chat) {
-        list.iter().filter_map(Value::as_i64).for_each(|id| drop(chat.remove(id)));
+        for id in list.iter().filter_map(Value::as_i64) {
+            chat.remove(id);
+        }
     }
     drop(state);
     bot.touch();
