@@ -9,7 +9,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::programs::{Customer, Programs};
-use crate::receiver::Receiver;
+use crate::receiver::{Receiver, now_ms};
 use crate::scratch::Scratch;
 use crate::shop::{HMAC_KEY, Place, Shop, order_body};
 use crate::table::{Figure, quantile, say, spread};
@@ -118,7 +118,7 @@ impl Scene {
     async fn order(&self, key: &str, marks: &str) -> anyhow::Result<(String, i64)> {
         let prompt = format!("A red fox, {key} {marks}");
         let body = order_body(MODEL, json!({}), &prompt, self.receiver.address);
-        let ordered_ms = runtime::now().as_millisecond();
+        let ordered_ms = now_ms();
         Ok((self.shop.order(&self.customer.token, key, &body).await?, ordered_ms))
     }
 

@@ -44,7 +44,6 @@ struct Options {
     connections: usize,
     /// Cargo says this to every bench.
     #[arg(long = "bench", hide = true)]
-    #[expect(dead_code, reason = "taken so that it is no fault")]
     run_by_cargo: bool,
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::bail;
 use axum::extract::State;
@@ -51,8 +51,15 @@ impl Receiver {
     }
 }
 
+/// The clock that the simulated provider looks at, too: milliseconds since the epoch.
+#[expect(clippy::disallowed_methods, reason = "real time is what is measured here")]
+pub(crate) fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
 async fn take(State(told): State<Told>, Json(message): Json<Value>) {
-    let at_ms = runtime::now().as_millisecond();
+    let at_ms = now_ms();
     let text = |pointer| message.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
     if let (Some(id), Some(event)) = (text("/data/id"), text("/type")) {
         told.lock().unwrap_or_else(PoisonError::into_inner).entry(id).or_insert((at_ms, event));

@@ -1,13 +1,15 @@
 //! A database of a bench's own on the PostgreSQL server.
 
 use anyhow::Context;
-use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
+use sqlx::postgres::PgConnection;
+use sqlx::{AssertSqlSafe, Connection, Executor};
+use url::Url;
 
 /// Made empty; what had its name is gone.
 #[derive(Debug, Clone)]
 pub(crate) struct Scratch {
-    server: PgConnectOptions,
+    /// The database that always exists.
+    server: Url,
     name: String,
 }
 
@@ -18,18 +20,19 @@ impl Scratch {
 
     /// A copy of another one, written out to disk.
     pub(crate) async fn copy_of(other: &Self, name: &str) -> anyhow::Result<Self> {
-        let server = other.server.to_url_lossy();
-        let copy = Self::make(server.as_str(), name, &format!(" template {}", other.name)).await?;
+        let copy = Self::make(other.server.as_str(), name, &format!(" template {}", other.name)).await?;
         copy.on_server("checkpoint").await?;
         Ok(copy)
     }
 
     pub(crate) fn url(&self) -> String {
-        self.server.clone().database(&self.name).to_url_lossy().to_string()
+        let mut url = self.server.clone();
+        url.set_path(&self.name);
+        url.into()
     }
 
     pub(crate) async fn connect(&self) -> anyhow::Result<PgConnection> {
-        Ok(self.server.clone().database(&self.name).connect().await?)
+        Ok(PgConnection::connect(&self.url()).await?)
     }
 
     pub(crate) async fn drop_database(self) -> anyhow::Result<()> {
@@ -37,7 +40,7 @@ impl Scratch {
     }
 
     async fn make(server: &str, name: &str, how: &str) -> anyhow::Result<Self> {
-        let server = server.parse().context("the database address is no PostgreSQL URL")?;
+        let server = Url::parse(server).context("the database address is no PostgreSQL URL")?;
         let scratch = Self { server, name: name.to_owned() };
         scratch.on_server(&format!("drop database if exists {name} with (force)")).await?;
         scratch.on_server(&format!("create database {name}{how}")).await?;
@@ -45,7 +48,9 @@ impl Scratch {
     }
 
     async fn on_server(&self, statement: &str) -> anyhow::Result<()> {
-        let mut connection = self.server.connect().await.context("the PostgreSQL server does not answer")?;
+        let mut connection = PgConnection::connect(self.server.as_str())
+            .await
+            .context("the PostgreSQL server does not answer")?;
         connection.execute(AssertSqlSafe(statement.to_owned())).await?;
         connection.close().await?;
         Ok(())

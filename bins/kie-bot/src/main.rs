@@ -22,7 +22,7 @@ struct Cli {
 #[derive(Debug, Args)]
 struct ServeArgs {
     /// Serve only; workers run in other processes.
-    #[arg(long, env = "NO_WORKER")]
+    #[arg(long, env = "NO_WORKER", value_parser = clap::builder::FalseyValueParser::new())]
     no_worker: bool,
     #[command(flatten)]
     config: Config,
@@ -38,8 +38,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let signals = TaskTracker::new();
     let shutdown = runtime::shutdown_token(&signals)?;
     let front = Front { worker: !cli.serve.no_worker, callbacks_only: true, ..Front::default() };
-    runtime::serve(&cli.serve.config, front, shutdown).await?.wait().await;
-    Ok(ExitCode::SUCCESS)
+    Ok(runtime::serve(&cli.serve.config, front, shutdown).await?.wait().await)
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
     /// Serve only; workers run in other processes.
-    #[arg(long, env = "NO_WORKER")]
+    #[arg(long, env = "NO_WORKER", value_parser = clap::builder::FalseyValueParser::new())]
     pub(crate) no_worker: bool,
     #[command(flatten)]
     pub(crate) config: Config,

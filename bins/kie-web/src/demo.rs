@@ -36,9 +36,9 @@ pub(crate) async fn run(args: &DemoArgs) -> anyhow::Result<ExitCode> {
         return Ok(if delivered { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
     story::say("serving until ^C; order more on the page or by curl")?;
-    demo.running.wait().await;
+    let code = demo.running.wait().await;
     demo.sim.stop().await;
-    Ok(ExitCode::SUCCESS)
+    Ok(code)
 }
 
 /// Everything that runs.

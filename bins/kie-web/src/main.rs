@@ -38,6 +38,5 @@ async fn serve(args: cli::ServeArgs) -> anyhow::Result<ExitCode> {
     let signals = TaskTracker::new();
     let shutdown = runtime::shutdown_token(&signals)?;
     let front = Front { worker: !args.no_worker, ..Front::default() };
-    runtime::serve(&args.config, front, shutdown).await?.wait().await;
-    Ok(ExitCode::SUCCESS)
+    Ok(runtime::serve(&args.config, front, shutdown).await?.wait().await)
 }

@@ -119,7 +119,12 @@ pub(crate) struct ServeArgs {
     #[arg(long, env = "KIE_SIM_TASKS_KEPT", default_value_t = 100_000)]
     tasks_kept: usize,
     /// The bot token that is accepted under /bot<token>/…
-    #[arg(long, env = "KIE_SIM_TELEGRAM_TOKEN", default_value = "7000000001:kie-sim-telegram-token", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "KIE_SIM_TELEGRAM_TOKEN",
+        default_value = "7000000001:kie-sim-telegram-token",
+        hide_env_values = true
+    )]
     telegram_token: String,
     /// The bot's username.
     #[arg(long, env = "KIE_SIM_TELEGRAM_USERNAME", default_value = "kie_sim_bot")]

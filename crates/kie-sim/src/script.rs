@@ -103,7 +103,9 @@ impl Script {
             && self.task.as_deref().is_none_or(|id| scene.task == Some(id))
             && self.model.as_deref().is_none_or(|model| scene.model.is_some_and(|name| fits(model, name)))
             && self.method.as_deref().is_none_or(|method| {
-                scene.method.is_some_and(|name| fits(&method.to_ascii_lowercase(), &name.to_ascii_lowercase()))
+                scene
+                    .method
+                    .is_some_and(|name| fits(&method.to_ascii_lowercase(), &name.to_ascii_lowercase()))
             })
             && self.chat.is_none_or(|chat| scene.chat == Some(chat))
             && self.prompt.as_deref().is_none_or(|text| scene.input.is_some_and(|input| input.contains(text)))

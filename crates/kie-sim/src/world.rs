@@ -81,7 +81,8 @@ impl World {
             .no_proxy()
             .build()
             .context("the client for callbacks could not be made")?;
-        let (scripts, stop, running) = (Arc::<Scripts>::default(), CancellationToken::new(), TaskTracker::new());
+        let (scripts, stop, running) =
+            (Arc::<Scripts>::default(), CancellationToken::new(), TaskTracker::new());
         let around = Surroundings {
             scripts: Arc::clone(&scripts),
             stop: stop.clone(),

@@ -170,7 +170,7 @@ impl Lifecycle {
             let health = self.store().count_refusal(&job.model, Policy::REFUSALS_OFF_SALE, at).await?;
             if health.off_since.is_some() {
                 tracing::error!(model = %job.model, words, "model.off_sale: the provider refuses the model");
-                self.offers.refresh(self.store()).await?;
+                self.offers.refresh(self.store(), at).await?;
             }
         }
         Ok(())

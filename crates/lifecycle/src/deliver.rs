@@ -53,12 +53,12 @@ impl Lifecycle {
         Ok(match channel.deliver(&message).await {
             Outcome::Delivered => DeliveryResult::Delivered,
             Outcome::Gone { error } => DeliveryResult::Dead { error },
-            Outcome::Retry { after: Some(after), error } => {
-                DeliveryResult::Postponed { at: self.after(after), error }
-            }
-            Outcome::Retry { after: None, error } => {
+            // The receiver may ask for more patience than the schedule has, never for less, and each try counts.
+            Outcome::Retry { after, error } => {
                 match delivery::retry_delay(delivery.attempts.saturating_add(1), self.fraction()) {
-                    Some(delay) => DeliveryResult::Retry { at: self.after(delay), error },
+                    Some(delay) => {
+                        DeliveryResult::Retry { at: self.after(delay.max(after.unwrap_or_default())), error }
+                    }
                     None => DeliveryResult::Dead { error },
                 }
             }

@@ -42,7 +42,7 @@ impl Lifecycle {
         let assets = self.store().assets_of(&[job.id]).await?;
         let mut again = None;
         for asset in assets.iter().filter(|asset| asset.state == AssetState::Pending) {
-            match self.keep_asset(job, asset).await? {
+            match self.keep_asset(job, asset, again.is_some()).await? {
                 Tried::Ended => {}
                 Tried::Again { tries } => again = again.max(Some(tries)),
                 Tried::Stale => return Ok(()),
@@ -59,7 +59,8 @@ impl Lifecycle {
         self.write(&draft).await.map(drop)
     }
 
-    async fn keep_asset(&self, job: &Job, asset: &Asset) -> Result<Tried, StepError> {
+    /// `waiting`: whether the job has to wait for an earlier asset anyway; outputs come before extras.
+    async fn keep_asset(&self, job: &Job, asset: &Asset, waiting: bool) -> Result<Tried, StepError> {
         let error = match self.fetch(asset).await {
             Ok(kept) => return self.kept(job, asset, &kept).await,
             Err(error) => error,
@@ -70,7 +71,7 @@ impl Lifecycle {
         );
         let out_of_time = job.deadline_at.is_some_and(|deadline| deadline <= self.ids().now());
         match error {
-            KeepError::Storage(words) if !out_of_time => {
+            KeepError::Storage(words) if !out_of_time && (waiting || asset.role != AssetRole::Extra) => {
                 tracing::error!(error = %words, "storage.trouble: outputs wait until our storage takes them");
                 self.failed(job, asset, &words, Fault::Ours).await
             }

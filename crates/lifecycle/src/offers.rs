@@ -4,10 +4,15 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use domain::Timestamp;
+use jiff::SignedDuration;
 use kie_catalogue::{Catalogue, Model, ValidInput};
 use store::{Store, StoreError};
 
 use crate::{Pricing, Quote, QuoteError};
+
+/// How long a model that the provider refuses stays off sale before it is tried again.
+const OFF_SALE_FOR: SignedDuration = SignedDuration::from_hours(1);
 
 /// The catalogue, the price policy, and the models that are off sale for now.
 pub struct Offers {
@@ -49,9 +54,19 @@ impl Offers {
         self.pricing.quote(model.id(), input, self.catalogue.load().version())
     }
 
-    /// Learns which models the provider refuses; called from time to time by every process that sells.
-    pub async fn refresh(&self, store: &dyn Store) -> Result<(), StoreError> {
-        let off = store.models_off_sale().await?.into_iter().map(|health| health.model).collect();
+    /// Learns which models the provider refuses; called from time to time by every process that sells. After an hour off
+    /// sale a model is tried again.
+    pub async fn refresh(&self, store: &dyn Store, now: Timestamp) -> Result<(), StoreError> {
+        let mut off = HashSet::new();
+        for health in store.models_off_sale().await? {
+            let rested = health.off_since.is_some_and(|since| now.duration_since(since) > OFF_SALE_FOR);
+            if rested {
+                store.clear_refusals(&health.model).await?;
+                tracing::info!(model = health.model, "model.on_sale: it is tried again");
+            } else {
+                off.insert(health.model);
+            }
+        }
         self.off_sale.store(Arc::new(off));
         Ok(())
     }

@@ -243,7 +243,7 @@ impl Worker {
         if let Err(error) = seen {
             tracing::warn!(error = &error as &dyn std::error::Error, "heartbeat.failed");
         }
-        if let Err(error) = lifecycle.offers().refresh(lifecycle.store()).await {
+        if let Err(error) = lifecycle.offers().refresh(lifecycle.store(), lifecycle.ids().now()).await {
             tracing::warn!(error = &error as &dyn std::error::Error, "offers.not_refreshed");
         }
         if let Ok(skew) = lifecycle.measure_skew().await

@@ -15,8 +15,8 @@ pub use serve::{Front, Running, serve, serve_services};
 pub use shutdown::{exit_code, shutdown_token};
 pub use telemetry::init_telemetry;
 pub use wire::{
-    Services, check_outside, ids, now, open_catalogue, open_kie_client, open_media, open_provider, open_services,
-    open_services_over, open_store, open_store_for_reading,
+    Services, check_outside, ids, now, open_catalogue, open_kie_client, open_media, open_provider,
+    open_services, open_services_over, open_store, open_store_for_reading,
 };
 
 /// Names of other crates that the binaries need; they may name nothing but this crate and their front end.

@@ -1,6 +1,8 @@
 //! Serving: pages, API, callbacks and media, with or without a worker beside them.
 
+use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
 use secrecy::SecretString;
@@ -19,6 +21,7 @@ pub struct Running {
     pub address: std::net::SocketAddr,
     tasks: TaskTracker,
     shutdown: CancellationToken,
+    broken: Arc<AtomicBool>,
 }
 
 impl Running {
@@ -28,11 +31,13 @@ impl Running {
         self.wait().await;
     }
 
-    /// Waits until it was stopped and has finished.
-    pub async fn wait(self) {
+    /// Waits until it was stopped and has finished: success if it was asked to stop, failure if a part of it ended by
+    /// itself.
+    pub async fn wait(self) -> ExitCode {
         self.tasks.close();
         self.tasks.wait().await;
         self.services.lifecycle.store().close().await;
+        if self.broken.load(Ordering::Relaxed) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
     }
 }
 
@@ -72,6 +77,8 @@ pub async fn serve_services(
     shutdown: CancellationToken,
 ) -> anyhow::Result<Running> {
     let tasks = TaskTracker::new();
+    let broken = Arc::new(AtomicBool::new(false));
+    let watch = |part| Watch { part, shutdown: shutdown.clone(), broken: broken.clone() };
     let address = listener.local_addr()?;
     start_lines(config, &services, address).await?;
     let worker = front.worker.then(|| services.worker(&format!("{}:{}", std::process::id(), address.port())));
@@ -84,37 +91,36 @@ pub async fn serve_services(
     let metrics = config.http.metrics_addr.map(|address| (address, app.clone()));
     let router = if front.callbacks_only { web::callbacks_router(app)? } else { web::router(app)? };
     let stop = shutdown.clone();
-    tasks.spawn(guarded("web", shutdown.clone(), async move { web::serve(listener, router, stop).await }));
+    tasks.spawn(guarded(watch("web"), async move { web::serve(listener, router, stop).await }));
     if let Some((address, app)) = metrics {
         let listener = TcpListener::bind(address).await.context("METRICS_ADDR cannot be bound")?;
         let (router, stop) = (web::metrics_router(app)?, shutdown.clone());
-        tasks.spawn(guarded(
-            "metrics",
-            shutdown.clone(),
-            async move { web::serve(listener, router, stop).await },
-        ));
+        tasks.spawn(guarded(watch("metrics"), async move { web::serve(listener, router, stop).await }));
     }
     if let Some(worker) = worker {
         let stop = shutdown.clone();
-        tasks.spawn(guarded("worker", shutdown.clone(), async move {
+        tasks.spawn(guarded(watch("worker"), async move {
             worker.run(stop).await;
             Ok(())
         }));
     }
     tasks.spawn(follow_database_clock(services.clone(), shutdown.clone()));
-    Ok(Running { services, address, tasks, shutdown })
+    Ok(Running { services, address, tasks, shutdown, broken })
+}
+
+struct Watch {
+    part: &'static str,
+    shutdown: CancellationToken,
+    broken: Arc<AtomicBool>,
 }
 
 /// A part that ends by itself takes the whole process down in order: half a service is worse than none.
-async fn guarded(
-    part: &'static str,
-    shutdown: CancellationToken,
-    work: impl Future<Output = std::io::Result<()>>,
-) {
+async fn guarded(watch: Watch, work: impl Future<Output = std::io::Result<()>>) {
     let ended = work.await;
-    if !shutdown.is_cancelled() {
-        tracing::error!(part, ?ended, "part.ended: stopping the process");
-        shutdown.cancel();
+    if !watch.shutdown.is_cancelled() {
+        tracing::error!(part = watch.part, ?ended, "part.ended: stopping the process");
+        watch.broken.store(true, Ordering::Relaxed);
+        watch.shutdown.cancel();
     }
 }
 

@@ -208,7 +208,7 @@ pub async fn open_services_over(config: &Config, media: MediaStore) -> anyhow::R
     let ids = Ids { clock: clock.clone(), chance: Arc::new(OsChance) };
     open_shop(&*store, &config.prices, &ids).await?;
     let offers = Offers::new(Arc::new(catalogue(&config.kie)?), pricing(&config.prices)?);
-    offers.refresh(&*store).await?;
+    offers.refresh(&*store, ids.now()).await?;
     if let Some(slots) = create_slots(&config.kie) {
         store.ensure_slots(slots).await?;
     }

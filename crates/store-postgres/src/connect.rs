@@ -120,6 +120,9 @@ async fn open(target: &PgConnectOptions, limit: Duration) -> Result<PgConnection
     })
 }
 
+/// A connection that was idle for longer is tested before it is used.
+const RESTED: Duration = Duration::from_secs(1);
+
 fn pool(target: PgConnectOptions, options: &PostgresOptions) -> PgPool {
     let limits = [
         ("statement_timeout", options.statement_timeout),
@@ -135,6 +138,16 @@ fn pool(target: PgConnectOptions, options: &PostgresOptions) -> PgPool {
         .max_connections(options.max_connections.max(1))
         .acquire_timeout(options.acquire_timeout)
         .idle_timeout(options.idle_timeout)
+        // Under load a connection was used a moment ago; only one that rested may have died meanwhile.
+        .test_before_acquire(false)
+        .before_acquire(|connection, meta| {
+            Box::pin(async move {
+                if meta.idle_for > RESTED {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
         .after_connect(move |connection, _meta| {
             let settings = settings.clone();
             Box::pin(async move {

@@ -142,7 +142,7 @@ pub(crate) async fn refuse_drift(connection: &mut SqliteConnection, file: &Path)
 
 fn drifted(file: &Path, how: &str) -> StoreError {
     StoreError::Schema(format!(
-        "the schema of {} has drifted: {how}; restore a backup, or move the data to a new file with export and import",
+        "the schema of {} has drifted: {how}; restore a backup from before the change",
         file.display()
     ))
 }

@@ -16,14 +16,14 @@ async fn job(store: &dyn Store, id: &str) -> anyhow::Result<Job> {
     }
 }
 
-/// Whether to go on: not in a dry run, and only with a yes.
-fn go_on(json: bool, act: &Act, what: &str) -> anyhow::Result<bool> {
+/// The code to end with instead of acting: 0 after a dry run, 1 after a "no".
+fn stop(json: bool, act: &Act, what: &str) -> anyhow::Result<Option<ExitCode>> {
     if act.dry_run {
         let value = serde_json::json!({ "dry_run": true, "would": what });
         show::print(json, &value, |_| format!("would {what}"))?;
-        return Ok(false);
+        return Ok(Some(ExitCode::SUCCESS));
     }
-    show::confirm(&format!("{what}?"), act.yes)
+    Ok((!show::confirm(&format!("{what}?"), act.yes)?).then_some(ExitCode::FAILURE))
 }
 
 fn done(json: bool, what: &str) -> anyhow::Result<ExitCode> {
@@ -35,8 +35,8 @@ pub(crate) async fn retry(json: bool, config: &Config, id: &str, act: &Act) -> a
     let services = runtime::open_services(config).await?;
     let job = job(services.lifecycle.store(), id).await?;
     let what = format!("wake job {} ({})", job.id, job.state);
-    if !go_on(json, act, &what)? {
-        return Ok(ExitCode::SUCCESS);
+    if let Some(code) = stop(json, act, &what)? {
+        return Ok(code);
     }
     let woken = services.lifecycle.retry(job.id, &act.reason).await?;
     services.close().await;
@@ -63,8 +63,8 @@ pub(crate) async fn resolve(
         (None, false) => (Decision::Release, "give the money back".to_owned()),
     };
     let what = format!("decide job {} ({}): {words}", job.id, job.state);
-    if !go_on(json, act, &what)? {
-        return Ok(ExitCode::SUCCESS);
+    if let Some(code) = stop(json, act, &what)? {
+        return Ok(code);
     }
     services.lifecycle.decide(job.id, &decision, &act.reason).await?;
     services.close().await;
@@ -81,8 +81,8 @@ pub(crate) async fn refund(
     let store = runtime::open_store_for_reading(database).await?;
     let job = job(&*store, id).await?;
     let what = format!("refund {} of job {}", amount.unwrap_or("all that is left"), job.id);
-    if !go_on(json, act, &what)? {
-        return Ok(ExitCode::SUCCESS);
+    if let Some(code) = stop(json, act, &what)? {
+        return Ok(code);
     }
     let moved = operations::refund(&*store, &runtime::ids(), &job, amount, (key, &act.reason)).await?;
     store.close().await;
@@ -101,8 +101,8 @@ pub(crate) async fn redeliver(
 ) -> anyhow::Result<ExitCode> {
     let store = runtime::open_store_for_reading(database).await?;
     let job = job(&*store, id).await?;
-    if !go_on(json, act, &format!("send the deliveries of job {} again", job.id))? {
-        return Ok(ExitCode::SUCCESS);
+    if let Some(code) = stop(json, act, &format!("send the deliveries of job {} again", job.id))? {
+        return Ok(code);
     }
     let count = store.redeliver(job.id, Scope::All, runtime::now()).await?;
     store.close().await;

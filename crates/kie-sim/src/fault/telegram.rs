@@ -124,7 +124,9 @@ fn default_description(code: u16) -> &'static str {
         401 => "Unauthorized",
         403 => BLOCKED,
         404 => "Not Found",
-        409 => "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running",
+        409 => {
+            "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running"
+        }
         413 => "Request Entity Too Large",
         400..=499 => "Bad Request",
         502 => "Bad Gateway",

@@ -73,8 +73,12 @@ fn admit(world: &World, call: &Call) -> Result<Request, Reply> {
 fn faults(world: &World, model: &str, input: &Map<String, Value>) -> (Option<CreateFault>, Vec<Fault>) {
     let input_text = Value::Object(input.clone()).to_string();
     let marks = world.mark_memory.marks(model, &input_text, || marks_of(input));
-    let scene =
-        Scene { route: Some(Route::CreateTask), model: Some(model), input: Some(&input_text), ..Scene::default() };
+    let scene = Scene {
+        route: Some(Route::CreateTask),
+        model: Some(model),
+        input: Some(&input_text),
+        ..Scene::default()
+    };
     let all = |moment| pick(marks.iter(), moment).into_iter().chain(world.scripts.pick(moment, &scene));
     let fault = all(Moment::Create).find_map(|fault| match fault {
         Fault::Create(fault) => Some(fault),

@@ -55,7 +55,10 @@ pub(crate) fn router(world: Arc<World>) -> Router {
         .route("/kieai/{*path}", get(upload::download));
     Router::new()
         .merge(telegram::router())
-        .merge(files).merge(admin::router(Arc::clone(&world))).merge(api).with_state(world)
+        .merge(files)
+        .merge(admin::router(Arc::clone(&world)))
+        .merge(api)
+        .with_state(world)
 }
 
 /// The request whole, with its body in memory.

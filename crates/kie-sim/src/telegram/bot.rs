@@ -1,5 +1,6 @@
 //! One simulated bot: its state, its log, and how a call goes through faults to its method.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -44,9 +45,28 @@ pub(crate) struct Bot {
     pub(crate) http: reqwest::Client,
     /// For files by URL.
     pub(crate) fetcher: reqwest::Client,
+    /// Long polls under way.
+    pub(crate) polls: AtomicUsize,
     state: Mutex<State>,
     changes: watch::Sender<u64>,
     marks: MarkMemory,
+}
+
+/// A long poll that is under way; it may end by its caller's leaving.
+pub(crate) struct Poll(Arc<Bot>);
+
+impl Poll {
+    pub(crate) fn begin(bot: &Arc<Bot>) -> Self {
+        bot.polls.fetch_add(1, Ordering::AcqRel);
+        bot.touch();
+        Self(Arc::clone(bot))
+    }
+}
+
+impl Drop for Poll {
+    fn drop(&mut self) {
+        self.0.polls.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 /// How a call went.
@@ -80,6 +100,7 @@ impl Bot {
             deliveries: Ring::new(around.log_entries),
             http,
             fetcher,
+            polls: AtomicUsize::new(0),
             state: Mutex::new(State::new(&config, around.seed)),
             changes: watch::Sender::new(0),
             marks: MarkMemory::default(),
@@ -177,19 +198,14 @@ impl Bot {
     }
 
     /// Queues an update, as faults want it. Under `method` a script may name the kind of update.
-    pub(crate) fn tell(
-        self: &Arc<Self>,
-        state: &mut State,
-        kind: &'static str,
-        body: Value,
-        lane: i64,
-    ) {
+    pub(crate) fn tell(self: &Arc<Self>, state: &mut State, kind: &'static str, body: Value, lane: i64) {
         let text = body.get("text").or_else(|| body.get("data")).and_then(Value::as_str);
         let scene = Scene { method: Some(kind), chat: Some(lane), input: text, ..Scene::default() };
-        let fault = self.around.scripts.pick(Moment::Update, &scene).into_iter().find_map(|fault| match fault {
-            Fault::Update(fault) => Some(fault),
-            _ => None,
-        });
+        let fault =
+            self.around.scripts.pick(Moment::Update, &scene).into_iter().find_map(|fault| match fault {
+                Fault::Update(fault) => Some(fault),
+                _ => None,
+            });
         match fault {
             Some(UpdateFault::Lost) => {}
             Some(UpdateFault::Duplicate(copies)) => state.updates.push(kind, &body, lane, copies),
@@ -209,7 +225,10 @@ impl Bot {
     }
 
     fn fault(&self, method: &str, chat: Option<i64>, args: &Args) -> Option<TelegramFault> {
-        let text = ["text", "caption", "media"].into_iter().map(|name| args.text(name)).find(|text| !text.is_empty());
+        let text = ["text", "caption", "media"]
+            .into_iter()
+            .map(|name| args.text(name))
+            .find(|text| !text.is_empty());
         let text = text.unwrap_or_default();
         let place = format!("{method} {}", chat.unwrap_or_default());
         let marks = self.marks.marks(&place, text, || marks_in(text));

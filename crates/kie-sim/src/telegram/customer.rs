@@ -1,6 +1,7 @@
 //! The customer's side: what people do in chats with the bot, and what they see there.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -114,6 +115,11 @@ impl Telegram {
         self.0.deliveries.all()
     }
 
+    /// Whether a getUpdates is waiting.
+    pub fn is_polled(&self) -> bool {
+        self.0.polls.load(Ordering::Acquire) > 0
+    }
+
     /// Updates that the bot has not taken yet, as they will be delivered.
     pub fn pending_updates(&self) -> Vec<Value> {
         self.0.lock().updates.all()
@@ -193,17 +199,17 @@ impl TelegramChat {
 
     /// Writes a text and gives the message's id.
     pub fn say(&self, text: &str) -> Result<i64, CustomerError> {
-        self.send(self.typed(text))
+        self.send(typed(text))
     }
 
     /// Writes a text in reply to a message.
     pub fn reply(&self, to: i64, text: &str) -> Result<i64, CustomerError> {
-        self.send(Draft { reply_to: Some(to), ..self.typed(text) })
+        self.send(Draft { reply_to: Some(to), ..typed(text) })
     }
 
     /// Changes an own text.
     pub fn edit(&self, message_id: i64, text: &str) -> Result<(), CustomerError> {
-        let draft = self.typed(text);
+        let draft = typed(text);
         let mut state = self.bot.lock();
         let messages = state.chats.get_mut(&self.id).map(|chat| &mut chat.messages);
         let message = messages.and_then(|messages| messages.get_mut(&message_id));
@@ -274,8 +280,7 @@ impl TelegramChat {
     /// Shares the own telephone number.
     pub fn send_contact(&self, phone: &str) -> Result<i64, CustomerError> {
         let person = self.bot.lock().person(self.person);
-        let contact =
-            json!({"phone_number": phone, "first_name": person.first_name, "user_id": person.id});
+        let contact = json!({"phone_number": phone, "first_name": person.first_name, "user_id": person.id});
         self.send(Draft::new("contact").with("contact", contact))
     }
 
@@ -367,12 +372,6 @@ impl TelegramChat {
         self.view().filter(|view| done(view))
     }
 
-    fn typed(&self, text: &str) -> Draft {
-        let mut draft = Draft::new("text");
-        Formatted::typed(text).write(&mut draft.fields, "text", "entities");
-        draft
-    }
-
     fn send_file(
         &self,
         kind: FileKind,
@@ -439,7 +438,8 @@ impl TelegramChat {
     fn change_standing(&self, standing: ChatStanding) {
         let mut state = self.bot.lock();
         let Some(chat) = state.chats.get_mut(&self.id) else { return };
-        let movable = matches!(chat.standing, ChatStanding::Open | ChatStanding::Blocked | ChatStanding::Kicked);
+        let movable =
+            matches!(chat.standing, ChatStanding::Open | ChatStanding::Blocked | ChatStanding::Kicked);
         if !movable || chat.standing == standing {
             return;
         }
@@ -459,6 +459,12 @@ impl TelegramChat {
         });
         self.bot.tell(&mut state, "my_chat_member", body, self.id);
     }
+}
+
+fn typed(text: &str) -> Draft {
+    let mut draft = Draft::new("text");
+    Formatted::typed(text).write(&mut draft.fields, "text", "entities");
+    draft
 }
 
 impl std::fmt::Debug for TelegramChat {

@@ -39,8 +39,7 @@ impl FileKind {
     }
 
     pub(crate) fn of(field: &str) -> Option<Self> {
-        let all =
-            [Self::Photo, Self::Video, Self::Audio, Self::Document, Self::Animation, Self::Voice];
+        let all = [Self::Photo, Self::Video, Self::Audio, Self::Document, Self::Animation, Self::Voice];
         all.into_iter().find(|kind| kind.field() == field)
     }
 

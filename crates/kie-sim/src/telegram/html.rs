@@ -164,7 +164,9 @@ mod tests {
 
     #[test]
     fn tags_become_entities_in_utf16() {
-        let made = parse("\u{1F600}<b>bold <i>both</i></b> &lt;x&gt; <a href=\"http://a.b/?x=1&amp;y\">link</a>").unwrap();
+        let made =
+            parse("\u{1F600}<b>bold <i>both</i></b> &lt;x&gt; <a href=\"http://a.b/?x=1&amp;y\">link</a>")
+                .unwrap();
         assert_eq!(made.text, "\u{1F600}bold both <x> link");
         assert_eq!(
             json!(made.entities),

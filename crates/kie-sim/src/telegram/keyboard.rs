@@ -105,12 +105,19 @@ fn inline_button(button: &Value, place: Place, first: bool) -> Result<Value, Ref
         }
         if !url.starts_with("https://") {
             let text = "Only HTTPS links are allowed";
-            return Err(Refusal::bad(format!("inline keyboard button Web App URL '{url}' is invalid: {text}")));
+            return Err(Refusal::bad(format!(
+                "inline keyboard button Web App URL '{url}' is invalid: {text}"
+            )));
         }
         made.insert("web_app".to_owned(), app.clone());
     } else {
-        let others =
-            ["switch_inline_query", "switch_inline_query_current_chat", "login_url", "copy_text", "callback_game"];
+        let others = [
+            "switch_inline_query",
+            "switch_inline_query_current_chat",
+            "login_url",
+            "copy_text",
+            "callback_game",
+        ];
         let name = others.into_iter().find(|name| object.contains_key(*name));
         let name = name.ok_or_else(|| parse("Text buttons are unallowed in the inline keyboard"))?;
         made.insert(name.to_owned(), object[name].clone());

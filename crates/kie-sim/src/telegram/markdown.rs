@@ -43,7 +43,13 @@ pub(super) fn parse(text: &str) -> Result<Formatted, String> {
             }
         } else if letter == '>' && (at == 0 || text[..at].ends_with('\n')) {
             if open.is_empty() {
-                open.push(Open { mark: "\n", kind: "blockquote", name: "BlockQuote", start: out.len(), begin: at });
+                open.push(Open {
+                    mark: "\n",
+                    kind: "blockquote",
+                    name: "BlockQuote",
+                    start: out.len(),
+                    begin: at,
+                });
             }
             at += 1;
         } else if letter == '\n' {

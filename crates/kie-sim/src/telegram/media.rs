@@ -111,17 +111,28 @@ pub(crate) fn inspect(kind: FileKind, upload: Upload, args: &Args) -> Result<New
     let number = |name: &str| u32::try_from(args.integer(name)).ok().filter(|number| *number > 0);
     let size = match kind {
         FileKind::Photo => dimensions(&bytes),
-        FileKind::Video | FileKind::Animation => number("width").zip(number("height")).or_else(|| dimensions(&bytes)),
+        FileKind::Video | FileKind::Animation => {
+            number("width").zip(number("height")).or_else(|| dimensions(&bytes))
+        }
         _ => None,
     };
-    let by_name = name.as_deref().map(crate::mime::mime_of).filter(|mime| *mime != "application/octet-stream");
+    let by_name =
+        name.as_deref().map(crate::mime::mime_of).filter(|mime| *mime != "application/octet-stream");
     let mime = seen
         .map(|(mime, _)| mime.to_owned())
         .or(declared)
         .or(by_name.map(str::to_owned))
         .unwrap_or_else(|| "application/octet-stream".to_owned());
     let extension = seen.map(|(_, extension)| extension).or_else(|| crate::mime::extension_of(&mime));
-    Ok(NewFile { kind, bytes, name, mime, extension: extension.unwrap_or("bin"), size, duration: number("duration") })
+    Ok(NewFile {
+        kind,
+        bytes,
+        name,
+        mime,
+        extension: extension.unwrap_or("bin"),
+        size,
+        duration: number("duration"),
+    })
 }
 
 /// What is no film becomes a document, as the service does it.

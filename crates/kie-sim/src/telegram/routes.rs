@@ -66,7 +66,10 @@ async fn elsewhere(world: Arc<World>, request: Request) -> Response {
     }
 }
 
-async fn download(State(world): State<Arc<World>>, Path((segment, path)): Path<(String, String)>) -> Response {
+async fn download(
+    State(world): State<Arc<World>>,
+    Path((segment, path)): Path<(String, String)>,
+) -> Response {
     let bot: &Bot = &world.telegram;
     if segment.strip_prefix("bot") != Some(bot.config.token.as_str()) {
         return answer(&Err(Refusal::new(401, "Unauthorized")));

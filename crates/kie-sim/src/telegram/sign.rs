@@ -75,7 +75,8 @@ mod tests {
     #[test]
     fn init_data_is_signed_by_the_recipe() {
         let query = sign_init_data("123:abc", &person(), 1_700_000_000);
-        let pairs: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        let pairs: Vec<(String, String)> =
+            url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         assert_eq!(pairs[2].1, r#"{"id":42,"first_name":"Ann","username":"ann","language_code":"en"}"#);
         assert_eq!(pairs[3], ("hash".to_owned(), INIT_HASH.to_owned()), "{query}");
     }

@@ -46,7 +46,10 @@ impl Stars {
 
     /// The invoice behind a link of createInvoiceLink.
     pub(crate) fn behind(&self, link: &str) -> Option<u64> {
-        self.invoices.iter().find(|(_, invoice)| invoice.link.as_deref() == Some(link)).map(|(number, _)| *number)
+        self.invoices
+            .iter()
+            .find(|(_, invoice)| invoice.link.as_deref() == Some(link))
+            .map(|(number, _)| *number)
     }
 
     /// Books a payment of an invoice.
@@ -81,7 +84,12 @@ impl Stars {
     }
 
     /// Payments and refunds in the order of time; a refund bears the id of its payment.
-    pub(crate) fn transactions(&self, offset: usize, limit: usize, user: impl Fn(i64) -> Value) -> Vec<Value> {
+    pub(crate) fn transactions(
+        &self,
+        offset: usize,
+        limit: usize,
+        user: impl Fn(i64) -> Value,
+    ) -> Vec<Value> {
         let mut all = Vec::new();
         for payment in &self.payments {
             let partner = json!({
@@ -90,7 +98,8 @@ impl Stars {
                 "user": user(payment.user_id),
                 "invoice_payload": payment.payload,
             });
-            let entry = |date: u64| json!({"id": payment.charge_id, "amount": payment.amount, "date": date / 1000});
+            let entry =
+                |date: u64| json!({"id": payment.charge_id, "amount": payment.amount, "date": date / 1000});
             let mut paid = entry(payment.at_ms);
             paid["source"] = partner.clone();
             all.push((payment.at_ms, paid));
@@ -112,8 +121,7 @@ pub(crate) fn invoice_of(args: &Args) -> Result<InvoiceView, Refusal> {
     let payload = args.required("payload")?.to_owned();
     let currency = args.required("currency")?.to_owned();
     args.required("prices")?;
-    let prices =
-        args.json("prices").ok_or_else(|| Refusal::bad("Can't parse prices JSON object"))?;
+    let prices = args.json("prices").ok_or_else(|| Refusal::bad("Can't parse prices JSON object"))?;
     let prices = prices.as_array().ok_or_else(|| Refusal::bad("Expected an Array of labeled prices"))?;
     if prices.is_empty() {
         return Err(Refusal::bad("There must be at least one price"));
@@ -125,8 +133,8 @@ pub(crate) fn invoice_of(args: &Args) -> Result<InvoiceView, Refusal> {
             return Err(Refusal::bad("Can't parse labeled price: LabeledPrice label must be non-empty"));
         }
         let part = price.get("amount").and_then(whole);
-        amount += part
-            .ok_or_else(|| Refusal::bad("Can't parse labeled price: Can't find field \"amount\""))?;
+        amount +=
+            part.ok_or_else(|| Refusal::bad("Can't parse labeled price: Can't find field \"amount\""))?;
     }
     if payload.len() > 128 {
         return Err(Refusal::bad("INVOICE_PAYLOAD_INVALID"));

@@ -101,7 +101,9 @@ impl State {
 
     pub(crate) fn chat_json(&self, id: i64) -> Value {
         let person = (id > 0).then(|| self.person(id));
-        self.chats.get(&id).map_or_else(|| json!({"id": id, "type": "private"}), |chat| chat.json(person.as_ref()))
+        self.chats
+            .get(&id)
+            .map_or_else(|| json!({"id": id, "type": "private"}), |chat| chat.json(person.as_ref()))
     }
 
     /// The chat a call names, if the bot may write there.

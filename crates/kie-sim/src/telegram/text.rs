@@ -169,7 +169,10 @@ mod tests {
     #[test]
     fn limits_count_utf16() {
         let ask = |text: String| {
-            Formatted::message(&Args::of_object(json!({"text": text}).as_object().unwrap()), "Message is too long")
+            Formatted::message(
+                &Args::of_object(json!({"text": text}).as_object().unwrap()),
+                "Message is too long",
+            )
         };
         assert!(ask("x".repeat(4096)).is_ok());
         assert_eq!(ask("x".repeat(4097)).unwrap_err().description, "Bad Request: message is too long");

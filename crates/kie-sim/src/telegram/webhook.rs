@@ -69,9 +69,12 @@ async fn deliver(bot: &Arc<Bot>, generation: u64, hook: &Webhook, update: Update
         request = request.header("x-telegram-bot-api-secret-token", &hook.secret);
     }
     let (status, outcome) = match request.send().await {
-        Ok(answer) if answer.status().is_success() => (Some(answer.status().as_u16()), Ok(reply_in(answer).await)),
+        Ok(answer) if answer.status().is_success() => {
+            (Some(answer.status().as_u16()), Ok(reply_in(answer).await))
+        }
         Ok(answer) => {
-            let wait = answer.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
+            let wait =
+                answer.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
             let error = format!("Wrong response from the webhook: {}", answer.status());
             (Some(answer.status().as_u16()), Err((error, wait)))
         }
@@ -95,7 +98,8 @@ async fn deliver(bot: &Arc<Bot>, generation: u64, hook: &Webhook, update: Update
                 call
             }
             Err((error, wait)) if current => {
-                let until_ms = now_ms() + wait.map_or_else(|| pause(bot, attempts), |s: u64| s.min(RETRY_AFTER_MAX) * 1000);
+                let until_ms = now_ms()
+                    + wait.map_or_else(|| pause(bot, attempts), |s: u64| s.min(RETRY_AFTER_MAX) * 1000);
                 state.updates.refused(&update, Held { attempts: attempts + 1, until_ms }, error, now_ms());
                 None
             }

@@ -60,11 +60,18 @@ async fn a_killed_program_goes_on_where_it_was() {
 #[test]
 fn help_names_what_is_needed_and_a_public_address_is_refused() {
     let help = String::from_utf8(run(&["--help"]).stdout).unwrap();
-    for word in ["/sim/script", "[sim:NAME=VALUE]", "createTask", "callback=none"] {
+    for word in [
+        "/sim/script",
+        "[sim:NAME=VALUE]",
+        "createTask",
+        "callback=none",
+        "/bot<token>/METHOD",
+        "tg=lost-answer",
+    ] {
         assert!(help.contains(word), "{word}");
     }
     let serve = String::from_utf8(run(&["serve", "--help"]).stdout).unwrap();
-    for word in ["KIE_SIM_HMAC_KEY", "--folder", "--callback-retry"] {
+    for word in ["KIE_SIM_HMAC_KEY", "--folder", "--callback-retry", "--telegram-token"] {
         assert!(serve.contains(word), "{word}");
     }
     assert!(!run(&["serve", "--listen", "0.0.0.0:0"]).status.success());

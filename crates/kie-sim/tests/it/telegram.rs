@@ -45,7 +45,11 @@ impl Bench {
     /// The description of a call that must be refused with this status.
     pub(crate) async fn refused(&self, status: u16, method: &str, args: Value) -> String {
         let (got, body) = self.asked(method, args.clone()).await;
-        assert_eq!((got, &body["ok"], &body["error_code"]), (status, &json!(false), &json!(status)), "{method} {args} {body}");
+        assert_eq!(
+            (got, &body["ok"], &body["error_code"]),
+            (status, &json!(false), &json!(status)),
+            "{method} {args} {body}"
+        );
         body["description"].as_str().unwrap().to_owned()
     }
 
@@ -60,7 +64,10 @@ impl Bench {
 async fn tokens_and_methods_are_checked() {
     let bench = bench().await;
     let me = bench.bot("getMe", json!({})).await;
-    assert_eq!((&me["id"], &me["is_bot"], &me["username"]), (&json!(7_000_000_001_i64), &json!(true), &json!("kie_sim_bot")));
+    assert_eq!(
+        (&me["id"], &me["is_bot"], &me["username"]),
+        (&json!(7_000_000_001_i64), &json!(true), &json!("kie_sim_bot"))
+    );
     assert_eq!(bench.bot("GETME", json!({})).await["id"], me["id"]);
     assert_eq!(bench.refused(404, "getNothing", json!({})).await, "Not Found: method not found");
     let get = async |url: String| {
@@ -86,10 +93,17 @@ async fn a_call_may_come_as_query_form_json_or_multipart() {
     let pairs = [("chat_id", id.as_str()), ("text", "a & b")];
     let requests = [
         bench.http.request(Method::GET, &url).query(&pairs),
-        bench.http.post(&url).header("content-type", "application/x-www-form-urlencoded").body(format!("chat_id={id}&text=a+%26+b")),
+        bench
+            .http
+            .post(&url)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(format!("chat_id={id}&text=a+%26+b")),
         bench.http.post(&url).json(&json!({"chat_id": ANN, "text": "a & b"})),
         bench.http.post(&url).json(&json!({"chat_id": id, "text": "a & b"})),
-        bench.http.post(&url).multipart(reqwest::multipart::Form::new().text("chat_id", id.clone()).text("text", "a & b")),
+        bench
+            .http
+            .post(&url)
+            .multipart(reqwest::multipart::Form::new().text("chat_id", id.clone()).text("text", "a & b")),
     ];
     for request in requests {
         let body: Value = request.send().await.unwrap().json().await.unwrap();
@@ -98,7 +112,8 @@ async fn a_call_may_come_as_query_form_json_or_multipart() {
     let view = bench.telegram().chat(ANN).view().unwrap();
     let ids: Vec<_> = view.messages.iter().map(|message| message.id).collect();
     assert_eq!(ids, [1, 2, 3, 4, 5, 6]);
-    let broken = bench.http.post(&url).header("content-type", "application/json").body("[1").send().await.unwrap();
+    let broken =
+        bench.http.post(&url).header("content-type", "application/json").body("[1").send().await.unwrap();
     assert_eq!(broken.status(), 400);
     assert_eq!(bench.telegram().calls_of("sendmessage").len(), 6);
 }

@@ -33,7 +33,8 @@ async fn another_language_can_play_the_customer() {
     assert_eq!(photo.send().await.unwrap().status(), 200);
     let chat = read(&bench, "/chats/42").await;
     assert_eq!((&chat["kind"], &chat["standing"]), (&json!("private"), &json!("open")));
-    let kinds: Vec<_> = chat["messages"].as_array().unwrap().iter().map(|message| message["kind"].clone()).collect();
+    let kinds: Vec<_> =
+        chat["messages"].as_array().unwrap().iter().map(|message| message["kind"].clone()).collect();
     assert_eq!(json!(kinds), json!(["text", "text", "photo"]));
     assert_eq!(chat["messages"][0]["raw"]["from"]["first_name"], "Ann");
     let id = chat["messages"][2]["file"]["file_id"].as_str().unwrap();
@@ -73,7 +74,10 @@ async fn another_language_can_pay_and_script() {
     bench.http.post(bench.at("sim/script")).json(&script).send().await.unwrap();
     bench.refused(429, "sendMessage", json!({"chat_id": ANN, "text": "x"})).await;
     let shown: Value = bench.get("sim/script").send().await.unwrap().json().await.unwrap();
-    assert_eq!((&shown[0]["method"], &shown[0]["chat"], &shown[0]["struck"]), (&json!("sendMessage"), &json!(ANN), &json!(1)));
+    assert_eq!(
+        (&shown[0]["method"], &shown[0]["chat"], &shown[0]["struck"]),
+        (&json!("sendMessage"), &json!(ANN), &json!(1))
+    );
 }
 
 #[tokio::test]

@@ -22,7 +22,10 @@ async fn one_chat_and_all_chats_have_their_rates() {
         bench.bot("sendMessage", say(1)).await;
     }
     let answer = bench.http.post(bench.method("sendMessage")).json(&say(1)).send().await.unwrap();
-    assert_eq!((answer.status().as_u16(), answer.headers()["retry-after"].clone()), (429, "1".parse().unwrap()));
+    assert_eq!(
+        (answer.status().as_u16(), answer.headers()["retry-after"].clone()),
+        (429, "1".parse().unwrap())
+    );
     let body: Value = answer.json().await.unwrap();
     assert_eq!(body["description"], "Too Many Requests: retry after 1");
     assert_eq!(body["parameters"], json!({"retry_after": 1}));
@@ -72,7 +75,9 @@ async fn a_lost_answer_leaves_the_message_and_a_reset_does_not() {
     let bench = bench().await;
     let chat = bench.telegram().chat(ANN);
     chat.start(None).unwrap();
-    let post = |text: &str| bench.http.post(bench.method("sendMessage")).json(&json!({"chat_id": ANN, "text": text}));
+    let post = |text: &str| {
+        bench.http.post(bench.method("sendMessage")).json(&json!({"chat_id": ANN, "text": text}))
+    };
     for fault in ["tg=lost-answer", "tg=lost-answer:cut", "tg=reset", "tg=cut"] {
         bench.sim.script(script(fault).times(1));
         let answer = post(fault).send().await;
@@ -87,7 +92,10 @@ async fn a_lost_answer_leaves_the_message_and_a_reset_does_not() {
     assert!(silent.is_timeout());
     bench.sim.script(script("tg=lost-answer:html").times(1));
     let page = post("page").send().await.unwrap();
-    assert_eq!((page.status().as_u16(), page.headers()["content-type"].clone()), (502, "text/html".parse().unwrap()));
+    assert_eq!(
+        (page.status().as_u16(), page.headers()["content-type"].clone()),
+        (502, "text/html".parse().unwrap())
+    );
     bench.sim.script(script("tg=html").times(1));
     assert_eq!(post("never").send().await.unwrap().status(), 502);
     let texts: Vec<_> = chat.view().unwrap().from_bot().filter_map(|message| message.text.clone()).collect();

@@ -24,7 +24,8 @@ fn padded(bytes: usize) -> Vec<u8> {
 
 async fn upload(bench: &Bench, method: &str, field: &str, name: &str, bytes: Vec<u8>) -> (u16, Value) {
     let part = Part::bytes(bytes).file_name(name.to_owned());
-    let form = Form::new().text("chat_id", ANN.to_string()).text("caption", "look").part(field.to_owned(), part);
+    let form =
+        Form::new().text("chat_id", ANN.to_string()).text("caption", "look").part(field.to_owned(), part);
     let answer = bench.http.post(bench.method(method)).multipart(form).send().await.unwrap();
     (answer.status().as_u16(), answer.json().await.unwrap())
 }
@@ -42,11 +43,17 @@ async fn an_uploaded_photo_is_shown_downloaded_and_sent_again() {
     let (status, body) = upload(&bench, "sendPhoto", "photo", "a.png", bytes.clone()).await;
     assert_eq!(status, 200, "{body}");
     let photo = body["result"]["photo"][0].clone();
-    assert_eq!((&photo["width"], &photo["height"], &photo["file_size"]), (&json!(64), &json!(32), &json!(bytes.len())));
+    assert_eq!(
+        (&photo["width"], &photo["height"], &photo["file_size"]),
+        (&json!(64), &json!(32), &json!(bytes.len()))
+    );
     let view = bench.telegram().chat(ANN).view().unwrap();
     let message = view.last_from_bot().unwrap().clone();
     let file = message.file.unwrap();
-    assert_eq!((message.kind.as_str(), message.text.as_deref(), file.mime.as_str()), ("photo", Some("look"), "image/png"));
+    assert_eq!(
+        (message.kind.as_str(), message.text.as_deref(), file.mime.as_str()),
+        ("photo", Some("look"), "image/png")
+    );
     assert_eq!(bench.telegram().file(&file.file_id).unwrap(), bytes);
     let info = bench.bot("getFile", json!({"file_id": file.file_id})).await;
     let (base, token) = (bench.telegram().api_url().to_owned(), bench.telegram().token().to_owned());
@@ -66,7 +73,10 @@ async fn an_uploaded_photo_is_shown_downloaded_and_sent_again() {
         let args = json!({"chat_id": ANN, "photo": id});
         assert_eq!(bench.refused(400, "sendPhoto", args).await, format!("Bad Request: {words}"));
     }
-    assert_eq!(bench.refused(400, "getFile", json!({"file_id": "nothing"})).await, "Bad Request: invalid file_id");
+    assert_eq!(
+        bench.refused(400, "getFile", json!({"file_id": "nothing"})).await,
+        "Bad Request: invalid file_id"
+    );
     assert_eq!(
         bench.refused(400, "sendPhoto", json!({"chat_id": ANN})).await,
         "Bad Request: there is no photo in the request"
@@ -81,10 +91,16 @@ async fn odd_and_heavy_photos_are_refused_and_go_as_documents() {
         (png(2100, 100), "PHOTO_INVALID_DIMENSIONS"),
         (png(5001, 5000), "PHOTO_INVALID_DIMENSIONS"),
         (b"no picture at all".to_vec(), "IMAGE_PROCESS_FAILED"),
-        (padded(heavy), "file of size 10485761 bytes is too big for a photo; the maximum size is 10485760 bytes"),
+        (
+            padded(heavy),
+            "file of size 10485761 bytes is too big for a photo; the maximum size is 10485760 bytes",
+        ),
     ] {
         let (status, body) = upload(&bench, "sendPhoto", "photo", "a.png", bytes).await;
-        assert_eq!((status, body["description"].as_str().unwrap()), (400, format!("Bad Request: {words}").as_str()));
+        assert_eq!(
+            (status, body["description"].as_str().unwrap()),
+            (400, format!("Bad Request: {words}").as_str())
+        );
     }
     let (status, body) = upload(&bench, "sendPhoto", "photo", "a.png", padded(10 << 20)).await;
     assert_eq!(status, 200, "{body}");
@@ -97,7 +113,10 @@ async fn odd_and_heavy_photos_are_refused_and_go_as_documents() {
 async fn uploads_end_at_50_mb_and_downloads_at_20_mb() {
     let bench = started().await;
     let (status, body) = upload(&bench, "sendDocument", "document", "a.bin", vec![7; 50 << 20]).await;
-    assert_eq!((status, &body), (413, &json!({"ok": false, "error_code": 413, "description": "Request Entity Too Large"})));
+    assert_eq!(
+        (status, &body),
+        (413, &json!({"ok": false, "error_code": 413, "description": "Request Entity Too Large"}))
+    );
     let (status, body) = upload(&bench, "sendDocument", "document", "a.bin", vec![7; (20 << 20) + 1]).await;
     assert_eq!(status, 200);
     let id = body["result"]["document"]["file_id"].as_str().unwrap();
@@ -109,7 +128,10 @@ async fn what_is_no_film_becomes_a_document() {
     let bench = started().await;
     let (status, body) = upload(&bench, "sendVideo", "video", "a.avi", b"RIFF....AVI ".to_vec()).await;
     assert_eq!(status, 200);
-    assert!(body["result"].get("video").is_none() && body["result"]["document"]["file_name"] == "a.avi", "{body}");
+    assert!(
+        body["result"].get("video").is_none() && body["result"]["document"]["file_name"] == "a.avi",
+        "{body}"
+    );
     let film = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/clip.mp4")).unwrap();
     let (_, body) = upload(&bench, "sendVideo", "video", "a.mp4", film.clone()).await;
     assert_eq!(body["result"]["video"]["mime_type"], "video/mp4");
@@ -118,7 +140,8 @@ async fn what_is_no_film_becomes_a_document() {
     let sound = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/clip.mp3")).unwrap();
     let (_, body) = upload(&bench, "sendAudio", "audio", "a.mp3", sound).await;
     assert_eq!(body["result"]["audio"]["mime_type"], "audio/mpeg");
-    let kinds: Vec<_> = bench.telegram().chat(ANN).messages().into_iter().map(|message| message.kind).collect();
+    let kinds: Vec<_> =
+        bench.telegram().chat(ANN).messages().into_iter().map(|message| message.kind).collect();
     assert_eq!(kinds, ["text", "document", "video", "animation", "audio"]);
 }
 
@@ -163,7 +186,16 @@ async fn albums_are_sent_whole_or_not_at_all() {
             .part("two", Part::bytes(second).file_name("2.png"))
     };
     let send = async |form: Form| -> Value {
-        bench.http.post(bench.method("sendMediaGroup")).multipart(form).send().await.unwrap().json().await.unwrap()
+        bench
+            .http
+            .post(bench.method("sendMediaGroup"))
+            .multipart(form)
+            .send()
+            .await
+            .unwrap()
+            .json()
+            .await
+            .unwrap()
     };
     let refused = send(form(b"broken".to_vec())).await;
     assert_eq!(
@@ -198,10 +230,17 @@ async fn a_progress_message_becomes_the_result() {
         .part("it", Part::bytes(png(20, 10)).file_name("it.png"));
     let answer = bench.http.post(bench.method("editMessageMedia")).multipart(form).send().await.unwrap();
     let body: Value = answer.json().await.unwrap();
-    assert_eq!((&body["result"]["message_id"], &body["result"]["caption"]), (&json!(id), &json!("ready")), "{body}");
+    assert_eq!(
+        (&body["result"]["message_id"], &body["result"]["caption"]),
+        (&json!(id), &json!("ready")),
+        "{body}"
+    );
     bench.bot("editMessageCaption", json!({"chat_id": ANN, "message_id": id, "caption": "look"})).await;
     let long = json!({"chat_id": ANN, "message_id": id, "caption": "x".repeat(1025)});
-    assert_eq!(bench.refused(400, "editMessageCaption", long).await, "Bad Request: message caption is too long");
+    assert_eq!(
+        bench.refused(400, "editMessageCaption", long).await,
+        "Bad Request: message caption is too long"
+    );
     assert_eq!(
         bench.refused(400, "editMessageText", json!({"chat_id": ANN, "message_id": id, "text": "x"})).await,
         "Bad Request: there is no text in the message to edit"

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use kie_sim::{Script, TelegramConfig};
 use kie_sim::telegram::{PayError, TelegramChat};
+use kie_sim::{Script, TelegramConfig};
 use serde_json::{Value, json};
 
 use crate::support::Bench;
@@ -18,10 +18,17 @@ fn invoice(payload: &str) -> Value {
 
 /// Answers the pre-checkout query that comes next.
 async fn agree(bench: &Bench, ok: bool) {
-    let waits = |telegram: &kie_sim::Telegram| telegram.pending_updates().iter().any(|update| update.get("pre_checkout_query").is_some());
+    let waits = |telegram: &kie_sim::Telegram| {
+        telegram.pending_updates().iter().any(|update| update.get("pre_checkout_query").is_some())
+    };
     assert!(bench.telegram().wait_until(PATIENCE, waits).await);
     let updates = bench.bot("getUpdates", json!({})).await;
-    let last = updates.as_array().unwrap().iter().rfind(|update| update.get("pre_checkout_query").is_some()).unwrap();
+    let last = updates
+        .as_array()
+        .unwrap()
+        .iter()
+        .rfind(|update| update.get("pre_checkout_query").is_some())
+        .unwrap();
     let query = &last["pre_checkout_query"];
     assert_eq!((&query["currency"], &query["total_amount"]), (&json!("XTR"), &json!(250)));
     bench.bot("getUpdates", json!({"offset": last["update_id"].as_i64().unwrap() + 1})).await;
@@ -63,8 +70,17 @@ async fn one_invoice_can_be_paid_twice_and_each_charge_is_refunded_once() {
     assert_eq!(chat.messages().last().unwrap().kind, "refunded_payment");
     let entries = bench.bot("getStarTransactions", json!({})).await["transactions"].clone();
     assert_eq!(entries.as_array().unwrap().len(), 3);
-    assert_eq!((&entries[0]["id"], &entries[0]["source"]["user"]["id"]), (&json!(first.charge_id), &json!(ANN)));
-    assert!(entries.as_array().unwrap().iter().any(|entry| entry["id"] == json!(first.charge_id) && entry.get("receiver").is_some()));
+    assert_eq!(
+        (&entries[0]["id"], &entries[0]["source"]["user"]["id"]),
+        (&json!(first.charge_id), &json!(ANN))
+    );
+    assert!(
+        entries
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|entry| entry["id"] == json!(first.charge_id) && entry.get("receiver").is_some())
+    );
     assert_eq!(bench.telegram().stars(), 250);
 }
 
@@ -98,7 +114,9 @@ async fn a_link_is_paid_by_anybody_and_may_seem_to_fail() {
     let payments = bench.telegram().payments();
     assert_eq!((payments.len(), payments[0].user_id, payments[0].payload.as_str()), (1, 43, "link-1"));
     let pending = bench.telegram().pending_updates();
-    assert!(pending.iter().any(|update| update["message"]["successful_payment"]["invoice_payload"] == "link-1"));
+    assert!(
+        pending.iter().any(|update| update["message"]["successful_payment"]["invoice_payload"] == "link-1")
+    );
     assert_eq!(bob.pay_link("https://t.me/$none").await, Err(PayError::NoInvoice));
 }
 
@@ -116,7 +134,10 @@ async fn invoices_are_checked() {
         (with("payload", json!("x".repeat(129))), "INVOICE_PAYLOAD_INVALID"),
         (with("provider_token", json!("abc")), "STARS_INVOICE_INVALID"),
         (with("need_email", json!(true)), "STARS_INVOICE_INVALID"),
-        (with("prices", json!([{"label": "a", "amount": 1}, {"label": "b", "amount": 1}])), "STARS_INVOICE_INVALID"),
+        (
+            with("prices", json!([{"label": "a", "amount": 1}, {"label": "b", "amount": 1}])),
+            "STARS_INVOICE_INVALID",
+        ),
         (with("prices", json!([{"label": "a", "amount": 0}])), "CURRENCY_TOTAL_AMOUNT_INVALID"),
         (with("prices", json!([])), "there must be at least one price"),
         (with("currency", json!("RUB")), "PAYMENT_PROVIDER_INVALID"),

@@ -19,7 +19,10 @@ async fn the_customer_sees_the_text_with_its_markup() {
             "reply_markup": {"inline_keyboard": [[{"text": "Again", "callback_data": "again:1"}, {"text": "Web", "url": "https://a.example/x"}]]},
         }))
         .await;
-    assert_eq!(sent["chat"], json!({"id": 42, "type": "private", "first_name": "User 42", "username": "user42"}));
+    assert_eq!(
+        sent["chat"],
+        json!({"id": 42, "type": "private", "first_name": "User 42", "username": "user42"})
+    );
     assert_eq!(sent["reply_to_message"]["text"], "/start ref7");
     assert_eq!(sent["from"]["is_bot"], true);
     let view = chat.view().unwrap();
@@ -80,8 +83,16 @@ async fn edits_change_the_message_in_place() {
     let edit = |text: &str| json!({"chat_id": ANN, "message_id": id, "text": text});
     let edited = bench.bot("editMessageText", edit("done")).await;
     assert!(edited["edit_date"].is_u64());
-    assert!(bench.refused(400, "editMessageText", edit("done")).await.starts_with("Bad Request: message is not modified"));
-    assert_eq!(bench.refused(400, "editMessageText", edit(&"x".repeat(4097))).await, "Bad Request: MESSAGE_TOO_LONG");
+    assert!(
+        bench
+            .refused(400, "editMessageText", edit("done"))
+            .await
+            .starts_with("Bad Request: message is not modified")
+    );
+    assert_eq!(
+        bench.refused(400, "editMessageText", edit(&"x".repeat(4097))).await,
+        "Bad Request: MESSAGE_TOO_LONG"
+    );
     let buttons = json!({"chat_id": ANN, "message_id": id, "reply_markup": {"inline_keyboard": [[{"text": "a", "callback_data": "b"}]]}});
     bench.bot("editMessageReplyMarkup", buttons.clone()).await;
     assert!(bench.refused(400, "editMessageReplyMarkup", buttons).await.contains("not modified"));
@@ -98,7 +109,10 @@ async fn edits_change_the_message_in_place() {
     assert_eq!(bench.refused(400, "editMessageText", foreign).await, "Bad Request: message can't be edited");
     bench.bot("deleteMessage", json!({"chat_id": ANN, "message_id": id})).await;
     assert_eq!(chat.view().unwrap().deleted, [id]);
-    assert_eq!(bench.refused(400, "editMessageText", edit("late")).await, "Bad Request: message to edit not found");
+    assert_eq!(
+        bench.refused(400, "editMessageText", edit("late")).await,
+        "Bad Request: message to edit not found"
+    );
     assert_eq!(
         bench.refused(400, "deleteMessage", json!({"chat_id": ANN, "message_id": id})).await,
         "Bad Request: message to delete not found"
@@ -113,14 +127,19 @@ async fn a_customer_can_leave_and_come_back() {
     chat.start(None).unwrap();
     let say = json!({"chat_id": ANN, "text": "x"});
     chat.block();
-    assert_eq!(bench.refused(403, "sendMessage", say.clone()).await, "Forbidden: bot was blocked by the user");
+    assert_eq!(
+        bench.refused(403, "sendMessage", say.clone()).await,
+        "Forbidden: bot was blocked by the user"
+    );
     assert_eq!(chat.say("hm"), Err(CustomerError::Closed));
     chat.start(None).unwrap();
     bench.bot("sendMessage", say.clone()).await;
     let kinds: Vec<_> = telegram
         .pending_updates()
         .iter()
-        .filter_map(|update| update["my_chat_member"]["new_chat_member"]["status"].as_str().map(str::to_owned))
+        .filter_map(|update| {
+            update["my_chat_member"]["new_chat_member"]["status"].as_str().map(str::to_owned)
+        })
         .collect();
     assert_eq!(kinds, ["kicked", "member"]);
     chat.delete();
@@ -141,7 +160,10 @@ async fn groups_kick_vanish_and_grow() {
     let (status, body) = bench.asked("sendMessage", json!({"chat_id": -77, "text": "x"})).await;
     assert_eq!((status, &body["parameters"]), (400, &json!({"migrate_to_chat_id": new})));
     assert_eq!(body["description"], "Bad Request: group chat was upgraded to a supergroup chat");
-    assert_eq!(bench.bot("sendMessage", json!({"chat_id": new, "text": "x"})).await["chat"]["type"], "supergroup");
+    assert_eq!(
+        bench.bot("sendMessage", json!({"chat_id": new, "text": "x"})).await["chat"]["type"],
+        "supergroup"
+    );
     let told = telegram.pending_updates();
     assert!(told.iter().any(|update| update["message"]["migrate_to_chat_id"] == new));
     assert!(told.iter().any(|update| update["message"]["migrate_from_chat_id"] == -77));

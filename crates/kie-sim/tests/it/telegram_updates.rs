@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use kie_sim::TelegramConfig;
 use kie_sim::telegram::CustomerError;
+use kie_sim::{Telegram, TelegramConfig};
 use serde_json::{Value, json};
 
 use crate::telegram::{ANN, PATIENCE, bench, with};
@@ -23,7 +23,8 @@ async fn updates_stay_until_the_offset_confirms_them() {
     let all = bench.bot("getUpdates", json!({})).await;
     assert_eq!(texts(&all), ["/start", "one", "two"]);
     assert_eq!(bench.bot("getUpdates", json!({})).await, all);
-    let ids: Vec<_> = all.as_array().unwrap().iter().map(|update| update["update_id"].as_i64().unwrap()).collect();
+    let ids: Vec<_> =
+        all.as_array().unwrap().iter().map(|update| update["update_id"].as_i64().unwrap()).collect();
     assert_eq!(ids, [ids[0], ids[0] + 1, ids[0] + 2]);
     let rest = bench.bot("getUpdates", json!({"offset": ids[0] + 1, "limit": 1})).await;
     assert_eq!(texts(&rest), ["one"]);
@@ -39,7 +40,7 @@ async fn a_long_poll_returns_as_soon_as_there_is_something() {
     let started = Instant::now();
     let poll = bench.bot("getUpdates", json!({"timeout": 30}));
     let speak = async {
-        assert!(telegram.wait_until(PATIENCE, |_| started.elapsed() > Duration::from_millis(1)).await);
+        assert!(telegram.wait_until(PATIENCE, Telegram::is_polled).await);
         telegram.chat(ANN).say("hello").unwrap();
     };
     let (found, ()) = tokio::join!(poll, speak);
@@ -57,14 +58,16 @@ async fn a_second_reader_ends_the_first() {
     let telegram = bench.telegram();
     let first = bench.asked("getUpdates", json!({"timeout": 50}));
     let second = async {
-        // The first poll is under way once another wait is refused by nothing but a conflict of its own.
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert!(telegram.wait_until(PATIENCE, Telegram::is_polled).await);
         bench.bot("getUpdates", json!({"timeout": 0})).await
     };
     let ((status, body), empty) = tokio::join!(first, second);
     assert_eq!(
         (status, body["description"].as_str().unwrap()),
-        (409, "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running")
+        (
+            409,
+            "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running"
+        )
     );
     assert_eq!(empty, json!([]));
     telegram.chat(ANN).say("not lost").unwrap();
@@ -99,7 +102,10 @@ async fn a_button_is_pressed_and_answered_once() {
     let query = chat.press(id, "go").unwrap();
     let updates = bench.bot("getUpdates", json!({"offset": -1})).await;
     let told = &updates[0]["callback_query"];
-    assert_eq!((&told["id"], &told["from"]["id"], &told["message"]["message_id"]), (&json!(query), &json!(ANN), &json!(id)));
+    assert_eq!(
+        (&told["id"], &told["from"]["id"], &told["message"]["message_id"]),
+        (&json!(query), &json!(ANN), &json!(id))
+    );
     assert!(chat.answer(&query).is_none());
     let answer = json!({"callback_query_id": query, "text": "queued", "show_alert": true});
     bench.bot("answerCallbackQuery", answer.clone()).await;

@@ -10,12 +10,12 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use kie_sim::{Script, TelegramConfig};
+use kie_sim::{Script, Telegram, TelegramConfig};
 use serde_json::{Value, json};
 use tokio_util::task::TaskTracker;
 
 use crate::support::{Bench, until};
-use crate::telegram::{ANN, with};
+use crate::telegram::{ANN, PATIENCE, with};
 
 /// Takes updates and answers in turn with the given statuses, then with 200 and the given body.
 #[derive(Clone)]
@@ -39,7 +39,10 @@ impl Hook {
 
     fn texts(&self) -> Vec<String> {
         let arrived = self.arrived.lock().unwrap();
-        arrived.iter().map(|(_, update)| update["message"]["text"].as_str().unwrap_or("-").to_owned()).collect()
+        arrived
+            .iter()
+            .map(|(_, update)| update["message"]["text"].as_str().unwrap_or("-").to_owned())
+            .collect()
     }
 }
 
@@ -86,7 +89,7 @@ async fn asking_and_pushing_exclude_each_other() {
     let hook = Hook::start(&[], json!({})).await;
     let poll = bench.asked("getUpdates", json!({"timeout": 50}));
     let set = async {
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert!(bench.telegram().wait_until(PATIENCE, Telegram::is_polled).await);
         bench.bot("setWebhook", json!({"url": hook.url})).await
     };
     let ((status, body), _) = tokio::join!(poll, set);
@@ -100,7 +103,10 @@ async fn asking_and_pushing_exclude_each_other() {
     assert_eq!(bench.bot("getUpdates", json!({})).await, json!([]));
     for (args, words) in [
         (json!({"url": "nonsense"}), "Bad Request: invalid webhook URL specified"),
-        (json!({"url": hook.url, "secret_token": "a b"}), "Bad Request: secret token contains unallowed characters"),
+        (
+            json!({"url": hook.url, "secret_token": "a b"}),
+            "Bad Request: secret token contains unallowed characters",
+        ),
         (json!({"url": hook.url, "secret_token": "a".repeat(257)}), "Bad Request: secret token is too long"),
     ] {
         assert_eq!(bench.refused(400, "setWebhook", args).await, words);
@@ -109,7 +115,9 @@ async fn asking_and_pushing_exclude_each_other() {
 
 #[tokio::test]
 async fn one_stuck_chat_does_not_hold_up_another() {
-    let bench = with(TelegramConfig { webhook_retry: vec![Duration::from_mins(5)], ..TelegramConfig::default() }).await;
+    let bench =
+        with(TelegramConfig { webhook_retry: vec![Duration::from_mins(5)], ..TelegramConfig::default() })
+            .await;
     let hook = Hook::start(&[503], json!({})).await;
     bench.telegram().chat(ANN).say("stuck").unwrap();
     bench.bot("setWebhook", json!({"url": hook.url})).await;
@@ -128,7 +136,7 @@ async fn the_answer_may_be_a_call() {
     bench.bot("setWebhook", json!({"url": hook.url})).await;
     let chat = bench.telegram().chat(ANN);
     chat.say("hello").unwrap();
-    let view = chat.wait_for(crate::telegram::PATIENCE, |view| view.last_from_bot().is_some()).await.unwrap();
+    let view = chat.wait_for(PATIENCE, |view| view.last_from_bot().is_some()).await.unwrap();
     assert_eq!(view.last_from_bot().unwrap().text.as_deref(), Some("by the way"));
 }
 

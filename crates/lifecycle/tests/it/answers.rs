@@ -155,7 +155,7 @@ fn an_answer_after_the_lease_is_evidence_all_the_same() {
 }
 
 #[test]
-fn three_refusals_in_a_row_take_a_model_off_sale_and_a_success_brings_it_back() {
+fn three_refusals_in_a_row_take_a_model_off_sale_for_an_hour() {
     story(async {
         let world = World::new(1).await;
         let account = world.customer(100_000).await;
@@ -180,8 +180,12 @@ fn three_refusals_in_a_row_take_a_model_off_sale_and_a_success_brings_it_back() 
         assert_eq!((off[0].model.as_str(), off[0].off_since), (DRAW, Some(world.now())));
         let refused = world.life.submit(&world.request(account, DRAW, json!({"prompt": "kite"}))).await;
         assert!(matches!(refused, Err(SubmitError::NotForSale { .. })), "{refused:?}");
-        world.store.clear_refusals(DRAW).await.unwrap();
-        world.life.offers().refresh(&*world.store).await.unwrap();
+        // After an hour it is tried again.
+        world.skip(MINUTE * 59).await;
+        world.life.offers().refresh(&*world.store, world.now()).await.unwrap();
+        assert_eq!(world.store.models_off_sale().await.unwrap().len(), 1);
+        world.skip(MINUTE * 2).await;
+        world.life.offers().refresh(&*world.store, world.now()).await.unwrap();
         let job = world.order(account, DRAW).await;
         world.run_to(job, JobState::Done, MINUTE).await;
         world.prove().await;

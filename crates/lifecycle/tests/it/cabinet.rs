@@ -176,7 +176,9 @@ impl Vault for Cabinet {
         if self.lock().broken {
             return Err(KeepError::Storage("as told".to_owned()));
         }
-        objects.iter().for_each(|object| drop(self.lock().objects.remove(object)));
+        for object in objects {
+            self.lock().objects.remove(object);
+        }
         self.gate.stop("after delete").await;
         Ok(())
     }

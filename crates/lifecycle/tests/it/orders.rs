@@ -80,7 +80,7 @@ fn a_draft_that_cannot_be_bought_costs_nothing() {
         for _ in 0..3 {
             world.store.count_refusal(DRAW, 3, world.now()).await.unwrap();
         }
-        world.life.offers().refresh(&*world.store).await.unwrap();
+        world.life.offers().refresh(&*world.store, world.now()).await.unwrap();
         assert!(matches!(world.life.confirm(draft, account).await, Err(CustomerError::DraftExpired)));
         world.clock.advance(HOUR * 24);
         assert!(matches!(world.life.confirm(draft, account).await, Err(CustomerError::DraftExpired)));

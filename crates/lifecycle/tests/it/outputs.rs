@@ -168,9 +168,12 @@ fn unusable_bytes_and_a_source_in_trouble_are_tried_again() {
 
 #[test]
 fn extras_are_kept_if_possible_and_hold_nothing_up() {
-    for (link, kept) in
-        [(Link::Good, AssetState::Stored), (Link::Gone, AssetState::Lost), (Link::Unusable, AssetState::Lost)]
-    {
+    for (link, kept) in [
+        (Link::Good, AssetState::Stored),
+        (Link::Gone, AssetState::Lost),
+        (Link::Unusable, AssetState::Lost),
+        (Link::Storage, AssetState::Lost),
+    ] {
         story(async {
             let world = World::new(6).await;
             let account = world.customer(1_000).await;

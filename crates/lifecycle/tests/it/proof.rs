@@ -35,6 +35,7 @@ impl World {
             .map(|((_, number), create)| (*number, create))
             .collect();
         for (number, create) in &sent {
+            assert_eq!(create.model, job.model);
             let row = attempts.iter().find(|attempt| attempt.number == *number);
             assert!(
                 row.is_some_and(|row| row.sent_at <= create.at),

@@ -19,7 +19,7 @@ use crate::world::{World, story};
 
 const DAY: Duration = Duration::from_hours(24);
 /// Seeds of one normal run; four tests share them.
-const SEEDS: u64 = 400;
+const SEEDS: u64 = 300;
 const SHARES: u64 = 4;
 
 /// Chance with words.

@@ -4,7 +4,6 @@
 
 use std::cell::Cell;
 use std::future::Future;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -336,6 +335,3 @@ impl World {
         self.history(id).await.iter().any(|(name, _)| name == event)
     }
 }
-
-/// Shared by the actors of a simulation.
-pub(crate) type Shared = Rc<World>;

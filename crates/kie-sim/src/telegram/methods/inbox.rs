@@ -9,7 +9,7 @@ use url::Url;
 
 use crate::clock::now_ms;
 use crate::telegram::args::Args;
-use crate::telegram::bot::Bot;
+use crate::telegram::bot::{Bot, Poll};
 use crate::telegram::refusal::Refusal;
 use crate::telegram::updates::Webhook;
 use crate::telegram::views::CallbackAnswerView;
@@ -38,7 +38,7 @@ pub(super) async fn get_updates(bot: &Arc<Bot>, args: &Args) -> Result<Value, Re
         state.updates.generation += 1;
         state.updates.generation
     };
-    bot.touch();
+    let _poll = Poll::begin(bot);
     let deadline = Instant::now() + Duration::from_secs(wait);
     loop {
         changes.mark_unchanged();

@@ -49,11 +49,7 @@ pub(super) fn create_invoice_link(bot: &Arc<Bot>, args: &Args) -> Result<Value, 
 
 /// answerPreCheckoutQuery
 pub(super) fn answer_pre_checkout(bot: &Arc<Bot>, args: &Args) -> Result<Value, Refusal> {
-    let answer = if args.flag("ok") {
-        Ok(())
-    } else {
-        Err(args.required("error_message")?.to_owned())
-    };
+    let answer = if args.flag("ok") { Ok(()) } else { Err(args.required("error_message")?.to_owned()) };
     let mut state = bot.lock();
     let id = args.text("pre_checkout_query_id");
     let checkout = state.checkouts.get_mut(id).ok_or_else(Refusal::stale_query)?;

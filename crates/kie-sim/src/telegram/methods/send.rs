@@ -87,7 +87,9 @@ pub(super) fn reaction(bot: &Arc<Bot>, args: &Args) -> Result<Value, Refusal> {
     let mut state = bot.lock();
     let chat = state.reachable(args.text("chat_id"))?;
     let emoji = match args.json("reaction") {
-        Some(Value::Array(list)) => list.iter().filter_map(|one| Some(one["emoji"].as_str()?.to_owned())).collect(),
+        Some(Value::Array(list)) => {
+            list.iter().filter_map(|one| Some(one["emoji"].as_str()?.to_owned())).collect()
+        }
         _ => Vec::new(),
     };
     let messages = state.chats.get_mut(&chat).map(|chat| &mut chat.messages);
