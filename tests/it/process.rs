@@ -91,9 +91,12 @@ stories! {
         let customer = world.account_with("10.00").await;
         let mut jobs = Vec::new();
         for number in 0..6 {
-            jobs.push(customer.order(IMAGE, prompt(&format!("[sim:duration=1s] half {number}"))).await);
+            jobs.push(customer.order(IMAGE, prompt(&format!("[sim:duration=3s] half {number}"))).await);
         }
-        until("all are bought", async || (world.sim.tasks().len() == 6).then_some(())).await;
+        // A create whose answer is not written yet would rest until its lease of 150 s is over.
+        for job in &jobs {
+            customer.until_job(job.id(), "is bought", |job| job.state() == "running").await;
+        }
         world.program(0).kill_9().await;
         for job in &jobs {
             // The address of the callbacks is dead, and some leases are; the other process finds all by itself.

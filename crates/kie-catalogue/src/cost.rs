@@ -132,8 +132,10 @@ impl Rule {
         let when = self.when.words();
         let when = if when.is_empty() { when } else { format!("{when}: ") };
         let bound = if self.at_most { "at most " } else { "" };
-        let times: String = self.times.iter().map(|quantity| format!(" × {}", quantity.words())).collect();
-        format!("{when}{bound}{} credits{times}", self.credits)
+        let price = format!("{bound}{} credits", self.credits);
+        let factors: Vec<String> =
+            std::iter::once(price).chain(self.times.iter().map(Quantity::words)).collect();
+        format!("{when}{}", factors.join(" × "))
     }
 
     fn cost(&self, request: Request<'_>) -> Cost {

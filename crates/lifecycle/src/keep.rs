@@ -5,7 +5,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use domain::{Asset, AssetRole, AssetState, Effect, Event, Job, Stored};
+use domain::{Asset, AssetRole, AssetState, Effect, Event, Job, MediaKind, Stored};
 use serde_json::Value;
 use store::NewEntry;
 
@@ -29,10 +29,15 @@ enum Tried {
     Stale,
 }
 
+/// What must come. A cover of a song is a picture, so extras may be of any kind.
+fn kind_of(asset: &Asset) -> Option<MediaKind> {
+    (asset.role == AssetRole::Output).then_some(asset.kind)
+}
+
 /// Whose fault a failed try is.
 enum Fault<'a> {
-    /// Our storage's: it never counts against the output.
-    Ours,
+    /// Not the output's: trouble of our storage, or of the way to the source. It never counts against the output.
+    Passing,
     /// The source's; the record may name another address by now.
     Theirs { moved: Option<&'a str> },
 }
@@ -73,7 +78,7 @@ impl Lifecycle {
         match error {
             KeepError::Storage(words) if !out_of_time && (waiting || asset.role != AssetRole::Extra) => {
                 tracing::error!(error = %words, "storage.trouble: outputs wait until our storage takes them");
-                self.failed(job, asset, &words, Fault::Ours).await
+                self.failed(job, asset, &words, Fault::Passing).await
             }
             KeepError::Blocked(words) | KeepError::Storage(words) => self.lost(job, asset, &words).await,
             // What is neither priced nor counted does not hold the job up.
@@ -84,14 +89,16 @@ impl Lifecycle {
                     Some(Ok(kept)) => return self.kept(job, asset, &kept).await,
                     // Another link lives; what refuses its bytes is our own storage.
                     Some(Err(KeepError::Storage(words))) if !out_of_time => {
-                        return self.failed(job, asset, &words, Fault::Ours).await;
+                        return self.failed(job, asset, &words, Fault::Passing).await;
                     }
                     Some(Err(_)) | None => {}
                 }
-                if self.is_given_up(asset) || out_of_time {
+                let passing = matches!(error, KeepError::Source(_));
+                if out_of_time || (!passing && self.is_given_up(asset)) {
                     return self.lost(job, asset, &error.to_string()).await;
                 }
-                self.failed(job, asset, &error.to_string(), Fault::Theirs { moved: moved.as_deref() }).await
+                let fault = if passing { Fault::Passing } else { Fault::Theirs { moved: moved.as_deref() } };
+                self.failed(job, asset, &error.to_string(), fault).await
             }
         }
     }
@@ -101,7 +108,7 @@ impl Lifecycle {
             return Err(KeepError::Blocked("there is no address to fetch from".to_owned()));
         };
         let Some(encoded) = source.strip_prefix(JSON_DATA) else {
-            return self.ports.vault.copy(source, &asset.object, asset.kind).await;
+            return self.ports.vault.copy(source, &asset.object, kind_of(asset)).await;
         };
         let bytes = STANDARD.decode(encoded).map_err(|error| KeepError::Unusable(error.to_string()))?;
         self.ports.vault.write(&asset.object, "application/json", Bytes::from(bytes)).await
@@ -118,14 +125,14 @@ impl Lifecycle {
     /// last link tried; nothing if there is none.
     async fn fetch_anew(&self, asset: &Asset, moved: Option<&str>) -> Option<Result<Kept, KeepError>> {
         if let Some(url) = moved {
-            let tried = self.ports.vault.copy(url, &asset.object, asset.kind).await;
+            let tried = self.ports.vault.copy(url, &asset.object, kind_of(asset)).await;
             if matches!(tried, Ok(_) | Err(KeepError::Storage(_))) {
                 return Some(tried);
             }
         }
         let source = moved.or(asset.source_url.as_deref())?;
         let fresh = self.ports.provider.download_url(source).await.ok()?;
-        Some(self.ports.vault.copy(&fresh, &asset.object, asset.kind).await)
+        Some(self.ports.vault.copy(&fresh, &asset.object, kind_of(asset)).await)
     }
 
     fn is_given_up(&self, asset: &Asset) -> bool {
@@ -156,7 +163,7 @@ impl Lifecycle {
         fault: Fault<'_>,
     ) -> Result<Tried, StepError> {
         let (counts, moved) = match fault {
-            Fault::Ours => (false, None),
+            Fault::Passing => (false, None),
             Fault::Theirs { moved } => (true, moved),
         };
         let at = self.ids().now();

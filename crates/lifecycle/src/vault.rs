@@ -36,8 +36,9 @@ pub enum KeepError {
 pub trait Vault: Send + Sync {
     /// The object name of an asset; fixed before its bytes come.
     fn object_name(&self, account: AccountId, kind: MediaKind, role: AssetRole, asset: AssetId) -> String;
-    /// Copies a result into `object`, checked; images get a thumbnail if one can be made.
-    async fn copy(&self, source_url: &str, object: &str, kind: MediaKind) -> Result<Kept, KeepError>;
+    /// Copies a result into `object`, checked to be of `kind` (of any kind that we keep, if none is said); images get a
+    /// thumbnail if one can be made.
+    async fn copy(&self, source_url: &str, object: &str, kind: Option<MediaKind>) -> Result<Kept, KeepError>;
     /// Writes bytes of our own.
     async fn write(&self, object: &str, content_type: &str, bytes: Bytes) -> Result<Kept, KeepError>;
     /// Opens an object for reading.

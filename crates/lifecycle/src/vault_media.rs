@@ -52,15 +52,15 @@ impl Vault for MediaVault {
         }
     }
 
-    async fn copy(&self, source_url: &str, object: &str, kind: MediaKind) -> Result<Kept, KeepError> {
+    async fn copy(&self, source_url: &str, object: &str, kind: Option<MediaKind>) -> Result<Kept, KeepError> {
         // The semaphore is never closed.
         let _place = self.copies.acquire().await;
         let request = CopyRequest { source: source_url, object, expected: kind };
         let stored =
             media::copy(&self.fetcher, &self.store, request).await.map_err(|error| keep_error(&error))?;
         let thumbnail = match kind {
-            MediaKind::Image => self.thumbnail(object).await,
-            MediaKind::Video | MediaKind::Audio | MediaKind::Text => None,
+            Some(MediaKind::Image) => self.thumbnail(object).await,
+            Some(MediaKind::Video | MediaKind::Audio | MediaKind::Text) | None => None,
         };
         Ok(Kept {
             content_type: stored.content_type,

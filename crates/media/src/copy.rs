@@ -27,8 +27,8 @@ pub struct CopyRequest<'a> {
     pub source: &'a str,
     /// The object's name, fixed and written down before; see [`crate::key`].
     pub object: &'a str,
-    /// What it must be.
-    pub expected: MediaKind,
+    /// What it must be; none for any picture, clip or sound that we keep.
+    pub expected: Option<MediaKind>,
 }
 
 /// A file in our storage.
@@ -104,7 +104,7 @@ async fn copy_once(
     let intake = Intake {
         store,
         object: request.object,
-        accept: Accept::Kind(request.expected),
+        accept: request.expected.map_or(Accept::AnyMedia, Accept::Kind),
         bytes_announced: body.bytes,
         bytes_max: limits.bytes_max,
         idle_timeout: limits.idle_timeout,

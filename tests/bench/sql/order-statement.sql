@@ -10,7 +10,7 @@ with owner as (
   select job, account_id, gen_random_uuid()::text, 0, sha256(uuid_send(job)), md5(job::text), 'flux-2/pro-text-to-image', 'image',
     '{"prompt":"A red fox jumps over a frozen lake at dawn, cinematic, 35 mm, volumetric light","aspect_ratio":"16:9","resolution":"1K"}',
     'A red fox jumps over a frozen lake at dawn, cinematic, 35 mm, volumetric light', '[]', 'pending', 390,
-    '{"basis": "cost", "credits": "5", "exact": true, "usd_rate": "78", "markup": "2", "catalogue": "@@"}', 390, 1, now(), now(), now(), now(), now() + interval '6 h'
+    '{"basis": "cost", "credits": "5", "exact": true, "usd_rate": "78", "markup": "2", "catalogue": "000000000000"}', 390, 1, now(), now(), now(), now(), now() + interval '6 h'
   from owner
   on conflict (account_id, idem_key, idem_index) do nothing
   returning id, account_id, price

@@ -34,7 +34,7 @@ begin
     values (job, owner, gen_random_uuid()::text, 0, sha256(uuid_send(job)), md5(job::text), 'flux-2/pro-text-to-image', 'image',
       '{"prompt":"A red fox jumps over a frozen lake at dawn, cinematic, 35 mm, volumetric light","aspect_ratio":"16:9","resolution":"1K"}',
       'A red fox jumps over a frozen lake at dawn, cinematic, 35 mm, volumetric light', '[]', 'pending', price,
-      '{"basis": "cost", "credits": "5", "exact": true, "usd_rate": "78", "markup": "2", "catalogue": "@@"}', price, 1, now(), now(), now(), now(), now() + interval '6 h')
+      '{"basis": "cost", "credits": "5", "exact": true, "usd_rate": "78", "markup": "2", "catalogue": "000000000000"}', price, 1, now(), now(), now(), now(), now() + interval '6 h')
     on conflict (account_id, idem_key, idem_index) do nothing;
   if not found then return null; end if;
   update kie.account set available = available - price, held = held + price where id = owner;

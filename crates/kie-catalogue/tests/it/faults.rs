@@ -187,7 +187,6 @@ fn bad_examples_are_answered_in_words() {
     let mut silent = Vec::new();
     for model in catalogue().models().filter(|model| model.is_sellable()) {
         for fault in model.validate(model.bad_example().clone()).unwrap_err() {
-            println!("{:45} {fault}", model.id());
             let says = [
                 "must ",
                 "is required",

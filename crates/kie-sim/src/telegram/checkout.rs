@@ -48,9 +48,9 @@ fn ask(bot: &Arc<Bot>, user: i64, number: u64) -> Result<(String, InvoiceView), 
 
 /// Waits for the bot's word.
 async fn wait(bot: &Arc<Bot>, query: &str) -> Result<(), PayError> {
-    let mut changes = bot.watch();
+    let mut news = bot.watch();
     loop {
-        changes.mark_unchanged();
+        news.mark_unchanged();
         let checkout = bot.lock().checkouts.get(query).cloned().ok_or(PayError::TimedOut)?;
         if let Some(answer) = checkout.answer {
             return answer.map_err(PayError::Refused);
@@ -60,7 +60,7 @@ async fn wait(bot: &Arc<Bot>, query: &str) -> Result<(), PayError> {
             return Err(PayError::TimedOut);
         }
         tokio::select! {
-            changed = changes.changed() => changed.map_err(|_ignored| PayError::TimedOut)?,
+            changed = news.changed() => changed.map_err(|_ignored| PayError::TimedOut)?,
             () = tokio::time::sleep(Duration::from_millis(left)) => {}
             () = bot.around.stop.cancelled() => return Err(PayError::TimedOut),
         }

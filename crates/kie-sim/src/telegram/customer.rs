@@ -152,11 +152,11 @@ impl Telegram {
 
     /// Waits until something is true of the messenger; `false` after `patience`.
     pub async fn wait_until(&self, patience: Duration, done: impl Fn(&Self) -> bool) -> bool {
-        let mut changes = self.0.watch();
+        let mut news = self.0.watch();
         let waiting = async {
             loop {
-                changes.mark_unchanged();
-                if done(self) || changes.changed().await.is_err() {
+                news.mark_unchanged();
+                if done(self) || news.changed().await.is_err() {
                     return;
                 }
             }
@@ -469,6 +469,9 @@ fn typed(text: &str) -> Draft {
 
 impl std::fmt::Debug for TelegramChat {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("TelegramChat").field("id", &self.id).field("person", &self.person).finish()
+        f.debug_struct("TelegramChat")
+            .field("id", &self.id)
+            .field("person", &self.person)
+            .finish_non_exhaustive()
     }
 }

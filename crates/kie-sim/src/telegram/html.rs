@@ -49,15 +49,12 @@ fn character(rest: &str, out: &mut Writer) -> usize {
             char::from_u32(code).filter(|_| code != 0)
         }
     });
-    match (letter, named) {
-        (Some(letter), Some(name)) => {
-            out.push(letter);
-            name.len() + 2
-        }
-        _ => {
-            out.push('&');
-            1
-        }
+    if let (Some(letter), Some(name)) = (letter, named) {
+        out.push(letter);
+        name.len() + 2
+    } else {
+        out.push('&');
+        1
     }
 }
 
@@ -114,17 +111,14 @@ fn attributes(text: &str) -> Option<(Vec<(String, String)>, usize)> {
         }
         at += 1;
         let rest = &text[at..];
-        let value = match rest.chars().next()? {
-            quote @ ('"' | '\'') => {
-                let close = rest[1..].find(quote)?;
-                at += close + 2;
-                &rest[1..=close]
-            }
-            _ => {
-                let end = rest.find(|c: char| c.is_whitespace() || c == '>')?;
-                at += end;
-                &rest[..end]
-            }
+        let value = if let quote @ ('"' | '\'') = rest.chars().next()? {
+            let close = rest[1..].find(quote)?;
+            at += close + 2;
+            &rest[1..=close]
+        } else {
+            let end = rest.find(|c: char| c.is_whitespace() || c == '>')?;
+            at += end;
+            &rest[..end]
         };
         let mut plain = Writer::default();
         let mut place = 0;

@@ -16,7 +16,7 @@ impl Refusal {
         Self { code, description: description.into(), retry_after: None, migrate_to: None }
     }
 
-    /// 400. The first letter becomes small, unless the second one shows that it is a code such as
+    /// Code 400. The first letter becomes small, unless the second one shows that it is a code such as
     /// `BUTTON_DATA_INVALID`.
     pub(crate) fn bad(text: impl AsRef<str>) -> Self {
         let text = text.as_ref();

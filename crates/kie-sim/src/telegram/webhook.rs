@@ -26,9 +26,9 @@ pub(crate) fn start(bot: &Arc<Bot>, generation: u64) {
 }
 
 async fn deliver_all(bot: &Arc<Bot>, generation: u64) {
-    let mut changes = bot.watch();
+    let mut news = bot.watch();
     loop {
-        changes.mark_unchanged();
+        news.mark_unchanged();
         let next = {
             let mut state = bot.lock();
             let Some(hook) = state.updates.webhook.clone() else { return };
@@ -56,7 +56,7 @@ async fn deliver_all(bot: &Arc<Bot>, generation: u64) {
             }
         };
         tokio::select! {
-            changed = changes.changed() => if changed.is_err() { return },
+            changed = news.changed() => if changed.is_err() { return },
             () = pause => {}
         }
     }

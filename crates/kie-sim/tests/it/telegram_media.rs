@@ -185,7 +185,7 @@ async fn albums_are_sent_whole_or_not_at_all() {
             .part("one", Part::bytes(png(8, 8)).file_name("1.png"))
             .part("two", Part::bytes(second).file_name("2.png"))
     };
-    let send = async |form: Form| -> Value {
+    let ask = async |form: Form| -> Value {
         bench
             .http
             .post(bench.method("sendMediaGroup"))
@@ -197,13 +197,13 @@ async fn albums_are_sent_whole_or_not_at_all() {
             .await
             .unwrap()
     };
-    let refused = send(form(b"broken".to_vec())).await;
+    let refused = ask(form(b"broken".to_vec())).await;
     assert_eq!(
         refused["description"],
         "Bad Request: failed to send message #2 with the error message \"IMAGE_PROCESS_FAILED\""
     );
     assert_eq!(bench.telegram().chat(ANN).messages().len(), 1);
-    let sent = send(form(png(9, 9))).await;
+    let sent = ask(form(png(9, 9))).await;
     let messages = bench.telegram().chat(ANN).messages();
     assert_eq!((sent["result"].as_array().unwrap().len(), messages.len()), (2, 3));
     assert!(messages[1].media_group_id.is_some() && messages[1].media_group_id == messages[2].media_group_id);

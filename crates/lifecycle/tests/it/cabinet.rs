@@ -117,7 +117,7 @@ impl Vault for Cabinet {
         format!("{account}/{kind}/{asset}")
     }
 
-    async fn copy(&self, source_url: &str, object: &str, kind: MediaKind) -> Result<Kept, KeepError> {
+    async fn copy(&self, source_url: &str, object: &str, kind: Option<MediaKind>) -> Result<Kept, KeepError> {
         self.gate.stop("before copy").await;
         self.lock().copies.push((source_url.to_owned(), object.to_owned()));
         let words = || "as told".to_owned();
@@ -134,10 +134,10 @@ impl Vault for Cabinet {
                 }
                 self.lock().objects.insert(object.to_owned(), 3);
                 let content_type = match kind {
-                    MediaKind::Image => "image/png",
-                    MediaKind::Video => "video/mp4",
-                    MediaKind::Audio => "audio/mpeg",
-                    MediaKind::Text => "application/json",
+                    Some(MediaKind::Image) | None => "image/png",
+                    Some(MediaKind::Video) => "video/mp4",
+                    Some(MediaKind::Audio) => "audio/mpeg",
+                    Some(MediaKind::Text) => "application/json",
                 };
                 Ok(kept(content_type, 3))
             }

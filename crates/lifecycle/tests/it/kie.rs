@@ -359,9 +359,10 @@ impl Provider for Kie {
         let answer = {
             let mut state = self.lock();
             state.fresh_links += 1;
-            match state.no_fresh_links {
-                true => Err(ReadFailure::NotFound),
-                false => Ok(format!("{result_url}?fresh={}", state.fresh_links)),
+            if state.no_fresh_links {
+                Err(ReadFailure::NotFound)
+            } else {
+                Ok(format!("{result_url}?fresh={}", state.fresh_links))
             }
         };
         self.gate.stop("after download_url").await;
@@ -372,13 +373,12 @@ impl Provider for Kie {
         self.gate.stop("before upload").await;
         let answer = {
             let mut state = self.lock();
-            match state.upload_faults.pop_front() {
-                Some(failure) => Err(failure),
-                None => {
-                    let url = format!("https://uploads.kie.example/{}", state.uploads.len() + 1);
-                    state.uploads.push(file.name);
-                    Ok(url)
-                }
+            if let Some(failure) = state.upload_faults.pop_front() {
+                Err(failure)
+            } else {
+                let url = format!("https://uploads.kie.example/{}", state.uploads.len() + 1);
+                state.uploads.push(file.name);
+                Ok(url)
             }
         };
         self.gate.stop("after upload").await;

@@ -1,6 +1,6 @@
 //! The life of a job where time and chance are arguments: named stories, a crash at every stop, and a simulation of
 //! random shops.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod answers;
 mod cabinet;

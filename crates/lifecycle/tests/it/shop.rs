@@ -87,14 +87,14 @@ pub(crate) fn policy() -> Policy {
         public_url: "https://shop.example/".parse().unwrap(),
         callbacks: true,
         create_slots: Some(SLOTS),
-        create_timeout: Duration::from_secs(120),
+        create_timeout: Duration::from_mins(2),
         unclear_after: Duration::from_hours(2),
         unclear_policy: UnclearPolicy::Release,
         pending_after: Duration::from_hours(6),
         give_up: minutes(20, 30, 60),
         max_open_jobs: 200,
         free_per_day: 10,
-        lease: Duration::from_secs(60),
+        lease: Duration::from_mins(1),
     }
 }
 

@@ -42,8 +42,7 @@ pub(crate) struct World {
     pub(crate) ears: Arc<Ears>,
     pub(crate) life: Arc<Lifecycle>,
     keys: Cell<u64>,
-    /// Callbacks that were kept.
-    pub(crate) kept: std::cell::RefCell<Vec<Post>>,
+    kept: std::cell::RefCell<Vec<Post>>,
     ids: Ids,
     _folder: TempDir,
 }
@@ -288,6 +287,11 @@ impl World {
     }
 
     // Looking.
+
+    /// The callbacks that were kept so far.
+    pub(crate) fn kept(&self) -> Vec<Post> {
+        self.kept.borrow().clone()
+    }
 
     pub(crate) async fn job(&self, id: JobId) -> Job {
         self.store.find_job(id, Scope::All).await.unwrap().unwrap()

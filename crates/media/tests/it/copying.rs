@@ -53,7 +53,8 @@ impl Desk {
     ) -> Result<Stored, CopyError> {
         let fetcher = fetcher(&self.source.allow(), limits);
         let url = self.source.url(path);
-        copy(&fetcher, &self.store, CopyRequest { source: &url, object: NAME, expected }).await
+        copy(&fetcher, &self.store, CopyRequest { source: &url, object: NAME, expected: Some(expected) })
+            .await
     }
 
     async fn image_error(&self, path: &str) -> CopyError {
@@ -152,7 +153,7 @@ async fn half_a_file_is_refused_however_it_is_cut() {
     let answer = [&b"HTTP/1.1 200 OK\r\n\r\n"[..], &png[..png.len() / 2]].concat();
     let address = serve_raw(answer).await;
     let (fetcher, source) = (fetcher(&address.to_string(), limits()), format!("http://{address}/"));
-    let request = CopyRequest { source: &source, object: NAME, expected: MediaKind::Image };
+    let request = CopyRequest { source: &source, object: NAME, expected: Some(MediaKind::Image) };
     let error = copy(&fetcher, &desk.store, request).await.unwrap_err();
     assert_eq!(*flaw(&error), Flaw::Cut { bytes: half });
     assert!(matches!(desk.store.head(NAME).await, Err(media::MediaError::NotFound { .. })));
@@ -234,13 +235,13 @@ async fn private_addresses_are_final_at_every_hop() {
         let error = desk.copy(&format!("to?{target}"), image).await.unwrap_err();
         assert!(matches!(error, CopyError::Blocked { .. }) && error.is_final(), "{target}: {error:?}");
         let guarded = fetcher("", limits());
-        let request = CopyRequest { source: &target, object: NAME, expected: image };
+        let request = CopyRequest { source: &target, object: NAME, expected: Some(image) };
         let error = copy(&guarded, &desk.store, request).await.unwrap_err();
         assert!(error.is_final(), "{target}: {error:?}");
     }
     assert_eq!(hidden.times_asked(), 0);
     for source in ["", "not a link", "ftp://cdn.example/a.png", "data:image/png;base64,AAAA"] {
-        let request = CopyRequest { source, object: NAME, expected: image };
+        let request = CopyRequest { source, object: NAME, expected: Some(image) };
         let error = copy(&fetcher("", limits()), &desk.store, request).await.unwrap_err();
         assert_eq!(*flaw(&error), Flaw::Address, "{source}");
     }

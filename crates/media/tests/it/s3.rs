@@ -16,7 +16,7 @@ const NAME: &str = "01990000-0000-7000-8000-000000000001/video/01990000-0000-700
 async fn copy_to(store: &MediaStore, path: &str, expected: MediaKind) -> Result<Stored, CopyError> {
     let source = SourceServer::start().await;
     let url = source.url(path);
-    let request = CopyRequest { source: &url, object: NAME, expected };
+    let request = CopyRequest { source: &url, object: NAME, expected: Some(expected) };
     copy(&fetcher(&source.allow(), limits()), store, request).await
 }
 

@@ -62,7 +62,7 @@ impl Desk {
     async fn copy(&self, store: &MediaStore, mib: u64, name: &str) -> Stored {
         let address = self.address;
         let (source, object) = (format!("http://{address}/film/{mib}"), format!("a/video/{name}"));
-        let request = CopyRequest { source: &source, object: &object, expected: MediaKind::Video };
+        let request = CopyRequest { source: &source, object: &object, expected: Some(MediaKind::Video) };
         copy(&self.fetcher, store, request).await.unwrap()
     }
 }

@@ -210,7 +210,7 @@ impl Field {
         match schema.get("type") {
             Some(Value::String(name)) => self.add_type(name),
             Some(Value::Array(names)) => {
-                names.iter().filter_map(Value::as_str).for_each(|name| self.add_type(name))
+                names.iter().filter_map(Value::as_str).for_each(|name| self.add_type(name));
             }
             _ => values.iter().for_each(|value| self.add_type(kind(value))),
         }
@@ -220,7 +220,9 @@ impl Field {
             self.limits.entry(keyword).or_default().insert(plain(limit));
         }
         for key in ["anyOf", "oneOf", "allOf"] {
-            list(schema, key).iter().for_each(|branch| self.read(branch, depth + 1));
+            for branch in list(schema, key) {
+                self.read(branch, depth + 1);
+            }
         }
     }
 

@@ -120,13 +120,13 @@ fn change(
     let old = state.message(chat, id).ok_or_else(|| Refusal::bad("message to edit not found"))?;
     let place = Place { private: chat > 0, invoice: old.draft.invoice.is_some() };
     let markup = keyboard::read(args, place)?;
-    let made = make(old)?;
+    let content = make(old)?;
     let draft = Draft {
         markup,
         reply_to: old.draft.reply_to,
         album: old.draft.album.clone(),
         invoice: old.draft.invoice,
-        ..made
+        ..content
     };
     if draft.fields == old.draft.fields && draft.markup.as_ref() == old.inline_markup() {
         return Err(Refusal::bad(NOT_MODIFIED));

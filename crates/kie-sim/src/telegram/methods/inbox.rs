@@ -25,7 +25,7 @@ pub(super) async fn get_updates(bot: &Arc<Bot>, args: &Args) -> Result<Value, Re
     let limit = usize::try_from(args.integer("limit")).unwrap_or(0);
     let limit = if limit == 0 { 100 } else { limit.min(100) };
     let wait = u64::try_from(args.integer("timeout")).unwrap_or(0).min(WAIT_MAX);
-    let mut changes = bot.watch();
+    let mut news = bot.watch();
     let mine = {
         let mut state = bot.lock();
         if state.updates.webhook.is_some() {
@@ -41,7 +41,7 @@ pub(super) async fn get_updates(bot: &Arc<Bot>, args: &Args) -> Result<Value, Re
     let _poll = Poll::begin(bot);
     let deadline = Instant::now() + Duration::from_secs(wait);
     loop {
-        changes.mark_unchanged();
+        news.mark_unchanged();
         {
             let state = bot.lock();
             if state.updates.generation != mine {
@@ -55,7 +55,7 @@ pub(super) async fn get_updates(bot: &Arc<Bot>, args: &Args) -> Result<Value, Re
             }
         }
         tokio::select! {
-            changed = changes.changed() => if changed.is_err() { return Ok(json!([])) },
+            changed = news.changed() => if changed.is_err() { return Ok(json!([])) },
             () = tokio::time::sleep_until(deadline) => {}
             () = bot.around.stop.cancelled() => return Ok(json!([])),
         }
