@@ -24,7 +24,9 @@ fn hold(target: &str) {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../source_of_truth");
     let mut corpus = targets::seeds::seeds(&source, target);
     assert!(corpus.len() > 10, "{} seeds", corpus.len());
-    corpus.iter().for_each(|seed| check(target, run, seed));
+    for seed in &corpus {
+        check(target, run, seed);
+    }
 
     let mut chance = Chance::new(setting("FUZZ_SEED", 1));
     let end = Instant::now() + Duration::from_secs(setting("FUZZ_SECONDS", 4));
@@ -46,11 +48,10 @@ fn hold(target: &str) {
     assert!(runs > 100, "only {runs} runs");
 }
 
-fn check(target: &str, run: fn(&[u8]), bytes: &[u8]) {
+fn check(target: &str, run: targets::Target, bytes: &[u8]) {
     let begun = Instant::now();
-    if catch_unwind(|| run(bytes)).is_err() {
-        panic!("{target} fails for {}", String::from_utf8_lossy(bytes).escape_debug());
-    }
+    let held = catch_unwind(|| run(bytes)).is_ok();
+    assert!(held, "{target} fails for {}", String::from_utf8_lossy(bytes).escape_debug());
     let taken = begun.elapsed();
     assert!(
         taken < PATIENCE,

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 /// How long a story waits for a condition before it fails; generous, because tests share the machine.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(2);
 
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use runtime::config::{Config, DatabaseConfig, KieConfig, LogConfig, MediaConfig};
 
-/// The operator's tool of a KIE shop. Reading needs only DATABASE_URL.
+/// The operator's tool of a KIE shop. Reading needs only `DATABASE_URL`.
 ///
 /// Exit codes: 0 done and all is well; 1 findings, failures or a refused act; 2 it could not look.
 #[derive(Debug, Parser)]
@@ -51,7 +51,7 @@ pub(crate) enum Command {
         #[command(flatten)]
         database: DatabaseConfig,
     },
-    /// Is everything there that the shop needs? Key, database, schema, clock, storage, PUBLIC_URL.
+    /// Is everything there that the shop needs? Key, database, schema, clock, storage, public address.
     Check {
         #[command(flatten)]
         config: Box<Config>,
@@ -261,7 +261,7 @@ pub(crate) enum CatalogueCommand {
     },
     /// Write a proposed model file for every new or changed model; a person reviews and prices it.
     Sync {
-        /// A new folder, outside of source_of_truth.
+        /// A new folder, outside of the source of truth.
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
         #[command(flatten)]

@@ -55,7 +55,7 @@ pub struct Config {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Database")]
 pub struct DatabaseConfig {
-    /// sqlite://path/to/file.db, or postgres://user@host/name (our objects live in the schema `kie`).
+    /// `sqlite://path/to/file.db`, or `postgres://user@host/name` (our objects live in the schema `kie`).
     #[arg(long, env = "DATABASE_URL", default_value = "sqlite://data/kie.db", hide_env_values = true)]
     pub database_url: SecretText,
     /// Connections of the PostgreSQL pool; few are faster than many on hot rows.
@@ -67,8 +67,8 @@ pub struct DatabaseConfig {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Storage")]
 pub struct MediaConfig {
-    /// file:///folder, s3://bucket/prefix, gs://bucket/prefix or az://container/prefix; credentials by the usual AWS_*,
-    /// GOOGLE_*, AZURE_* variables, AWS_ENDPOINT included. Default: data/media in the working folder.
+    /// `file:///folder`, `s3://bucket/prefix`, `gs://bucket/prefix` or `az://container/prefix`; credentials by the usual
+    /// `AWS_*`, `GOOGLE_*`, `AZURE_*` variables, `AWS_ENDPOINT` included. Default: data/media in the working folder.
     #[arg(long, env = "MEDIA_URL")]
     pub media_url: Option<String>,
     /// How customers reach files: signed links that end after some hours, or permanent unguessable ones.

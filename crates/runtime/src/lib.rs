@@ -20,6 +20,6 @@ pub use wire::{
 };
 
 /// Names of other crates that the binaries need; they may name nothing but this crate and their front end.
-pub use domain::{AccountId, Job, Recipient, Scope, Timestamp};
+pub use domain::{AccountId, Job, Money, Recipient, Scope, Timestamp};
 pub use lifecycle::{Decision, Provider};
 pub use store::Store;

@@ -26,7 +26,7 @@ use crate::clock::{OffsetClock, OsChance};
 use crate::config::{Config, DatabaseConfig, KIE_BASE_URL, KieConfig, MediaConfig, MediaLinks, PriceConfig};
 
 /// The clock of createTask: KIE may take more than 90 s under load.
-const CREATE_TIMEOUT: Duration = Duration::from_secs(120);
+const CREATE_TIMEOUT: Duration = Duration::from_mins(2);
 /// Lease of an ordinary step; after a kill its rows are taken over when it ends.
 const LEASE: Duration = Duration::from_secs(20);
 
@@ -174,12 +174,11 @@ fn postgres_options(config: &DatabaseConfig) -> PostgresOptions {
 /// # Errors
 /// When the address cannot be read or a local folder cannot be made.
 pub fn open_media(config: &MediaConfig) -> anyhow::Result<MediaStore> {
-    let url = match &config.media_url {
-        Some(url) => url.clone(),
-        None => {
-            let folder = std::env::current_dir().context("the working folder is gone")?.join("data/media");
-            Url::from_file_path(&folder).map(String::from).unwrap_or_default()
-        }
+    let url = if let Some(url) = &config.media_url {
+        url.clone()
+    } else {
+        let folder = std::env::current_dir().context("the working folder is gone")?.join("data/media");
+        Url::from_file_path(&folder).map(String::from).unwrap_or_default()
     };
     let credentials = std::env::vars()
         .filter(|(name, _)| ["AWS_", "GOOGLE_", "AZURE_"].iter().any(|prefix| name.starts_with(prefix)));

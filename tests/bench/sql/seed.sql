@@ -14,6 +14,17 @@ select ('01920002-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, ('0192000
   'topup', 'bench-' || n, 'payments', 'available', 1000000000, now()
 from generate_series(1, 100000) n;
 
+-- Some history: on empty tables both sides would keep the plans of an empty database.
+insert into kie.job (id, account_id, idem_key, idem_index, fingerprint, request_id, model, kind, input, prompt, recipients,
+  state, price, basis, outputs_ordered, created_at, entered_at, updated_at)
+select ('01920003-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, ('01920000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid,
+  'history', 0, sha256(n::text::bytea), md5(n::text), 'z-image', 'image', '{"prompt": "A red fox jumps over a frozen lake"}',
+  'A red fox jumps over a frozen lake', '[]', 'canceled', 0, '{"basis": "free"}', 1, now(), now(), now()
+from generate_series(1, 100000) n;
+
+insert into kie.timeline (job_id, at, last_at, source, event)
+select id, now(), now(), 'order', 'job.created' from kie.job;
+
 -- The reference's ids sort by time, as the shop's do: random ones would cost it pages.
 create function new_id() returns uuid language sql volatile as $$
   select encode(substring(int8send((date_part('epoch', clock_timestamp()) * 1000)::bigint) from 3)

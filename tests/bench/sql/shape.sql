@@ -17,6 +17,6 @@ select what, string_agg(case when key ~ '(^|_)(at|seq)$' then key else key || ' 
 from cell where value is not null group by what
 union all
 select 'rows per job', format('%s holds, %s lines',
-  (select count(*) from kie.transfer where kind = 'hold')::numeric / (select count(*) from kie.job),
-  (select count(*) from kie.timeline)::numeric / (select count(*) from kie.job))
+  trim_scale((select count(*) from kie.transfer where kind = 'hold')::numeric / (select count(*) from kie.job where price > 0)),
+  trim_scale((select count(*) from kie.timeline)::numeric / (select count(*) from kie.job)))
 order by 1;

@@ -8,8 +8,11 @@ pub(crate) mod record;
 pub(crate) mod result_json;
 pub(crate) mod seeds;
 
+/// Panics when something does not hold for the bytes.
+pub(crate) type Target = fn(&[u8]);
+
 /// The names of the targets, as their programs are called, with what they run.
-pub(crate) const TARGETS: [(&str, fn(&[u8])); 5] = [
+pub(crate) const TARGETS: [(&str, Target); 5] = [
     ("callback", callback::run),
     ("record", record::run),
     ("result-json", result_json::run),

@@ -41,7 +41,7 @@ pub(crate) async fn run(json: bool, command: &AccountCommand) -> anyhow::Result<
             let store = runtime::open_store_for_reading(database).await?;
             let what = format!("adjust account {id} by {amount}");
             if act.dry_run {
-                return Ok(show::line(&format!("would {what}")).map(|()| ExitCode::SUCCESS)?);
+                return show::line(&format!("would {what}")).map(|()| ExitCode::SUCCESS);
             }
             if show::confirm(&format!("{what}?"), act.yes)? {
                 let why = (key.as_str(), act.reason.as_str());
@@ -54,7 +54,7 @@ pub(crate) async fn run(json: bool, command: &AccountCommand) -> anyhow::Result<
             let store = runtime::open_store_for_reading(database).await?;
             let what = format!("close account {id} and remove its name, chat, tokens and prompts");
             if act.dry_run {
-                return Ok(show::line(&format!("would {what}")).map(|()| ExitCode::SUCCESS)?);
+                return show::line(&format!("would {what}")).map(|()| ExitCode::SUCCESS);
             }
             if show::confirm(&format!("{what}?"), act.yes)? {
                 store.erase_account(account_id(id)?, runtime::now()).await?;

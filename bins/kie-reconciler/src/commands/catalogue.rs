@@ -82,27 +82,30 @@ fn is_worth_a_word(model: &ModelDiff) -> bool {
 }
 
 fn diff_text(models: &[ModelDiff], looked_at: usize) -> String {
-    let mut text = String::new();
-    for model in models {
-        let note = model.note.as_ref().map(|note| format!(" ({note})")).unwrap_or_default();
-        text.push_str(&format!("{}: {}{note}\n", model.model, model.standing.as_str()));
-        if !model.fields.is_empty() {
-            let side = |side: &Option<String>| side.clone().unwrap_or_default();
-            let rows = model.fields.iter().map(|one| {
-                vec![one.field.clone(), one.aspect.as_str().to_owned(), side(&one.here), side(&one.there)]
-            });
-            text.push_str(&show::table(&["field", "what", "here", "there"], rows));
-            text.push('\n');
-        }
-        let here =
-            if model.price_here.is_empty() { "none".to_owned() } else { model.price_here.join("\n        ") };
-        text.push_str(&format!(
-            "  price here:  {here}\n  price there: {}\n\n",
-            model.price_there.as_deref().unwrap_or("not stated")
-        ));
-    }
     let differing = models.iter().filter(|model| is_worth_a_word(model)).count();
-    format!("{text}{looked_at} models looked at, {differing} differ")
+    let mut parts: Vec<String> = models.iter().map(model_text).collect();
+    parts.push(format!("{looked_at} models looked at, {differing} differ"));
+    parts.join("\n")
+}
+
+fn model_text(model: &ModelDiff) -> String {
+    let note = model.note.as_ref().map(|note| format!(" ({note})")).unwrap_or_default();
+    let mut lines = vec![format!("{}: {}{note}", model.model, model.standing.as_str())];
+    if !model.fields.is_empty() {
+        let side = |side: &Option<String>| side.clone().unwrap_or_default();
+        let rows = model.fields.iter().map(|one| {
+            vec![one.field.clone(), one.aspect.as_str().to_owned(), side(&one.here), side(&one.there)]
+        });
+        lines.push(show::table(&["field", "what", "here", "there"], rows));
+    }
+    let here = if model.price_here.is_empty() {
+        "none".to_owned()
+    } else {
+        model.price_here.join("\n               ")
+    };
+    lines.push(format!("  price here:  {here}"));
+    lines.push(format!("  price there: {}\n", model.price_there.as_deref().unwrap_or("not stated")));
+    lines.join("\n")
 }
 
 async fn sync(json: bool, look: &Look, out: &std::path::Path) -> anyhow::Result<ExitCode> {

@@ -97,7 +97,7 @@ pub(crate) async fn job(json: bool, config: &Config, id: &str, live: bool) -> an
 }
 
 fn job_text(report: &JobReport) -> String {
-    let [held, captured, released, refunded] = report.money.map(|money| money.minor());
+    let [held, captured, released, refunded] = report.money.map(runtime::Money::minor);
     let row = &report.job;
     let optional = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
     let attempts = report.attempts.iter().map(|one| {
