@@ -102,7 +102,9 @@ impl Bench<'_> {
         self.start_shop(&self.seed).await?.stop().await?;
         let mut connection = self.seed.connect().await?;
         connection.execute(include_str!("sql/seed.sql")).await?;
-        connection.execute("vacuum (analyze) kie.account, kie.token, kie.transfer, kie.job, kie.timeline").await?;
+        connection
+            .execute("vacuum (analyze) kie.account, kie.token, kie.transfer, kie.job, kie.timeline")
+            .await?;
         connection.close().await?;
         Ok(())
     }
@@ -178,8 +180,9 @@ impl Bench<'_> {
         let variables: Variables = vec![("DATABASE_URL".to_owned(), leg.url())];
         self.programs.audit(&variables, false).await?;
         let mut connection = leg.connect().await?;
-        let written: i64 =
-            sqlx::query_scalar("select count(*) from kie.job where price > 0").fetch_one(&mut connection).await?;
+        let written: i64 = sqlx::query_scalar("select count(*) from kie.job where price > 0")
+            .fetch_one(&mut connection)
+            .await?;
         // pgbench's clients may be cut off at the end between a commit and its answer.
         let (written, few) = (u64::try_from(written)?, self.plan.connections as u64);
         ensure!(

@@ -65,6 +65,7 @@ impl Database {
 }
 
 /// A database that takes no writes; [`Outage::end`] brings it back.
+#[expect(clippy::large_enum_variant, reason = "one of them lives in a test")]
 pub enum Outage {
     /// Another process holds the SQLite file's write lock.
     Locked(SqliteConnection),

@@ -57,16 +57,13 @@ pub(crate) async fn smoke(
 ) -> anyhow::Result<ExitCode> {
     let services = runtime::open_services(config).await?;
     let lifecycle = services.lifecycle.clone();
-    let account = match account {
-        Some(id) => id.parse().context("--account is not an id")?,
-        None => {
-            let external = Some("smoke".to_owned());
-            let name = Some("smoke test".to_owned());
-            let added =
-                operations::add_account(lifecycle.store(), lifecycle.ids(), external, name, None, false)
-                    .await?;
-            added.id.parse()?
-        }
+    let account = if let Some(id) = account {
+        id.parse().context("--account is not an id")?
+    } else {
+        let (external, name) = (Some("smoke".to_owned()), Some("smoke test".to_owned()));
+        let added =
+            operations::add_account(lifecycle.store(), lifecycle.ids(), external, name, None, false).await?;
+        added.id.parse()?
     };
     let models =
         config.prices.free_models.iter().map(String::as_str).chain(PAID.into_iter().filter(|_| real));
