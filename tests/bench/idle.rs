@@ -11,7 +11,7 @@ use crate::table::{Figure, say};
 
 /// After this time the work of starting is over.
 const SETTLE: Duration = Duration::from_secs(10);
-const WATCHED: Duration = Duration::from_secs(60);
+const WATCHED: Duration = Duration::from_mins(1);
 const MEMORY_BAR_MIB: f64 = 40.0;
 /// Ticks of 10 ms in the watched minute: half a per cent of one core.
 const TICKS_BAR: u64 = 30;

@@ -13,10 +13,11 @@ stories! {
         let job = customer.order(VIDEO, input).await;
         customer.until_state(job.id(), "storing").await;
         until("the copy has begun", async || {
-            world.sim.requests().iter().any(|request| request.path.contains("result") || request.path.ends_with(".mp4")).then_some(())
+            world.sim.requests().iter().any(|request| request.path.starts_with("/r/")).then_some(())
         })
         .await;
         world.program(0).kill_9().await;
+        assert_eq!(world.row(job.id()).await.state.as_str(), "storing", "killed in the middle of the copy");
         world.restart_program(0).await;
         ends_well(&world, &customer, &job).await;
         world.finish().await;
@@ -28,6 +29,7 @@ stories! {
         let job = customer.order(IMAGE, prompt("[sim:duration=1s] killed")).await;
         customer.until_state(job.id(), "running").await;
         world.program(0).kill_9().await;
+        assert_eq!(world.row(job.id()).await.state.as_str(), "running");
         until("the provider finished while nobody listened", async || {
             world.sim.tasks()[0].completed_ms.map(|_| ())
         })

@@ -1,6 +1,6 @@
 //! What must not be seen: secrets in logs, other people's jobs.
 
-use acceptance::{HMAC_KEY, IMAGE, KIE_KEY, SECRET_KEY, World, prompt, stories};
+use acceptance::{Customer, HMAC_KEY, IMAGE, KIE_KEY, SECRET_KEY, World, prompt, stories};
 use reqwest::Method;
 use serde_json::json;
 
@@ -17,7 +17,7 @@ stories! {
             secrets.extend(links_of(&customer.job(job.id()).await.0));
         }
         let mut stranger = customer.clone();
-        stranger.token = "kie_not-a-token-canary".to_owned();
+        "kie_not-a-token-canary".clone_into(&mut stranger.token);
         assert_eq!(stranger.get("/v1/balance").await.status, 401);
         for task in world.sim.tasks() {
             let callback = task.callback_url.unwrap();

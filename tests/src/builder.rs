@@ -159,7 +159,7 @@ impl Builder {
         .map(|(name, value)| (name.to_owned(), value))
         .to_vec();
         for (name, value) in &self.flags {
-            crate::world::set(&mut flags, name, value);
+            crate::instance::set(&mut flags, name, value);
         }
         World::start(&self, (folder, database, sim, storage, receiver), flags, listeners).await
     }

@@ -154,13 +154,6 @@ impl Customer {
         (balance["available"].as_i64().unwrap(), balance["held"].as_i64().unwrap())
     }
 
-    /// Names of the job's history.
-    pub async fn history(&self, id: &str) -> Vec<String> {
-        let timeline = self.get(&format!("/v1/jobs/{id}/timeline")).await.expect(200);
-        let entries = timeline["items"].as_array().or(timeline.as_array()).unwrap().clone();
-        entries.iter().map(|entry| entry["event"].as_str().unwrap_or_default().to_owned()).collect()
-    }
-
     /// Reads.
     pub async fn get(&self, path: &str) -> Answer {
         self.send(self.request(Method::GET, path)).await

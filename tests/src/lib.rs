@@ -14,6 +14,7 @@ mod audit;
 mod builder;
 mod customer;
 mod database;
+mod instance;
 mod models;
 mod program;
 mod receiver;
