@@ -16,8 +16,7 @@ stories! {
             customer.until_told(job.id()).await;
             secrets.extend(links_of(&customer.job(job.id()).await.0));
         }
-        let mut stranger = customer.clone();
-        "kie_not-a-token-canary".clone_into(&mut stranger.token);
+        let stranger = Customer { token: "kie_not-a-token-canary".to_owned(), ..customer.clone() };
         assert_eq!(stranger.get("/v1/balance").await.status, 401);
         for task in world.sim.tasks() {
             let callback = task.callback_url.unwrap();

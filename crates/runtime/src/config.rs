@@ -211,7 +211,7 @@ pub struct PriceConfig {
     /// Price = cost × rate × mark-up.
     #[arg(long, env = "MARKUP", default_value = "2")]
     pub markup: Decimal,
-    /// A TOML file of fixed prices, which win: [[price]] model, when, amount.
+    /// A TOML file of fixed prices, which win: `[[price]]` with model, when, amount.
     #[arg(long, env = "PRICES")]
     pub prices: Option<PathBuf>,
     /// Models that are given away, comma separated.

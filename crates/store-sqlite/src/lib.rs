@@ -1,6 +1,6 @@
 //! The persistence ports on SQLite: one file, one writer per process, commits in groups.
 //!
-//! Every write is queued to the one writer ([`writer`]), which runs what is waiting in one immediate transaction, each
+//! Every write is queued to the one writer (`writer.rs`), which runs what is waiting in one immediate transaction, each
 //! write in a savepoint of its own, and answers after the commit. Reads use a small pool and see the last commit.
 
 mod accounts;
