@@ -11,6 +11,7 @@ demo: ## Starts everything on this machine with a simulated provider; prints whe
 
 test: ## Runs every test; brings its own PostgreSQL unless TEST_DATABASE_URL is set
 	@tests/scripts/ensure-tools.sh cc certs postgres
+	cargo build --workspace --bins
 	tests/scripts/with-postgres.sh cargo test --workspace
 
 lint: ## Checks format, clippy and documentation; warnings are errors
