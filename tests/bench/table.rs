@@ -26,10 +26,10 @@ impl Figure {
 /// The table of all figures.
 pub(crate) fn print(figures: &[Figure]) -> anyhow::Result<()> {
     say("")?;
-    say(&format!("{:46} {:42} {:14} verdict", "figure", "measured", "bar"))?;
+    say(&format!("{:48} {:32} {:12} verdict", "figure", "measured", "bar"))?;
     for figure in figures {
         let verdict = if figure.met { "met" } else { "MISSED" };
-        say(&format!("{:46} {:42} {:14} {verdict}", figure.name, figure.value, figure.bar))?;
+        say(&format!("{:48} {:32} {:12} {verdict}", figure.name, figure.value, figure.bar))?;
     }
     Ok(())
 }

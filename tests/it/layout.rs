@@ -37,7 +37,8 @@ const LOCAL: &[&str] = &[".env", ".git", "data", "target"];
 const LINES_MAX: usize = 450;
 
 /// Source files that may be longer, and why.
-const LONG: &[(&str, &str)] = &[];
+const LONG: &[(&str, &str)] =
+    &[("crates/kie-sim/src/telegram/customer.rs", "what a person can do in a chat: one list of short acts")];
 
 /// Every Rust file of ours.
 fn sources() -> Vec<String> {
