@@ -104,7 +104,9 @@ async fn a_lock_of_another_program_is_waited_for() {
     let refused = store.ping().await.unwrap_err();
     assert!(matches!(refused, StoreError::Unavailable(_)), "{refused:?}");
     sqlx::raw_sql("commit").execute(&mut other).await.unwrap();
-    store.ping().await.unwrap();
+    // The writer may still be opening its connection anew when the lock goes.
+    let passed = async { while store.ping().await.is_err() {} };
+    tokio::time::timeout(Duration::from_secs(20), passed).await.expect("the outage passes");
     other.close().await.unwrap();
 }
 
@@ -173,7 +175,7 @@ async fn a_caller_that_goes_away_harms_nobody() {
         let order = fixture.order_of(account, 1, 10);
         let placing = fixture.store.place(&order);
         // Polled once, so that it is queued, and dropped.
-        assert!(tokio::time::timeout(Duration::ZERO, placing).await.is_err());
+        tokio::select! { biased; _done = placing => {}, () = std::future::ready(()) => {} }
         let next = fixture.order_of(account, 1, 10);
         assert!(matches!(fixture.store.place(&next).await, Ok(Placed::Opened(_))));
         let gone = fixture.store.find_order(account, &order.key).await.unwrap();
