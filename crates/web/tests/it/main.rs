@@ -1,9 +1,5 @@
 //! The HTTP front end over real sockets, on SQLite, a local folder and the simulator.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "tests: a panic is how they fail"
-)]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests: a panic is how they fail")]
 
 mod callbacks;
 mod events;
