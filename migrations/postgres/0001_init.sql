@@ -26,6 +26,7 @@ create table kie.account (
   constraint account_available_check check (available >= 0),
   constraint account_held_check check (held >= 0)
 ) with (fillfactor = 60);
+create index account_closed on kie.account (closed_at) where closed_at is not null;
 
 create table kie.token (
   id          uuid primary key,
@@ -112,9 +113,11 @@ create table kie.attempt (
   provider  text not null default 'kie',
   sent_at   timestamptz not null,
   task_id   text,
+  task_at   timestamptz,
   answer    text,
   primary key (job_id, number),
-  constraint attempt_task_key unique (provider, task_id)
+  constraint attempt_task_key unique (provider, task_id),
+  constraint attempt_task_check check ((task_id is null) = (task_at is null))
 );
 
 create table kie.transfer (
@@ -176,6 +179,7 @@ create table kie.asset (
   constraint asset_job_check check ((role = 'upload') = (job_id is null))
 );
 create index asset_account on kie.asset (account_id);
+create index asset_awaited on kie.asset (created_at) where role = 'upload' and state = 'pending' and deleted_at is null;
 
 create table kie.delivery (
   id            uuid primary key,

@@ -25,6 +25,7 @@ create table account (
   constraint account_available_check check (available >= 0),
   constraint account_held_check check (held >= 0)
 ) strict;
+create index account_closed on account (closed_at) where closed_at is not null;
 
 create table token (
   id          blob primary key,
@@ -102,9 +103,11 @@ create table attempt (
   provider  text not null default 'kie',
   sent_at   integer not null,
   task_id   text,
+  task_at   integer,
   answer    text,
   primary key (job_id, number),
-  constraint attempt_task_key unique (provider, task_id)
+  constraint attempt_task_key unique (provider, task_id),
+  constraint attempt_task_check check ((task_id is null) = (task_at is null))
 ) strict;
 
 create table transfer (
@@ -165,6 +168,7 @@ create table asset (
   constraint asset_job_check check ((role = 'upload') = (job_id is null))
 ) strict;
 create index asset_account on asset (account_id);
+create index asset_awaited on asset (created_at) where role = 'upload' and state = 'pending' and deleted_at is null;
 
 create table delivery (
   id            blob primary key,

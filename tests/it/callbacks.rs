@@ -43,6 +43,59 @@ stories! {
         world.finish().await;
     }
 
+    async fn f16_a_genuine_callback_with_another_body_or_for_the_second_time_only_wakes(db) {
+        let world = World::builder(db).start().await;
+        let customer = world.account_with("2.00").await;
+        let (done, other) = (
+            customer.order_and_wait(IMAGE, prompt("genuine")).await,
+            customer.order(IMAGE, prompt("[sim:duration=2s] target")).await,
+        );
+        let sent = until("the callback was sent", async || {
+            world.sim.callbacks().into_iter().find(|sent| sent.status == Some(200))
+        })
+        .await;
+        let foreign = world.sim.tasks().pop().unwrap().id;
+        let failed = sent.body.replace("success", "fail");
+        let elsewhere = sent.body.replace("/r/", "/evil/");
+        let mixed = sent.body.replacen(&sent.task_id, &foreign, 1);
+        assert!([&failed, &elsewhere].iter().all(|body| **body != sent.body));
+        let http = reqwest::Client::builder().build().unwrap();
+        for body in [failed, elsewhere, mixed, sent.body.clone(), sent.body] {
+            let answer = http
+                .post(&sent.url)
+                .header("x-webhook-timestamp", sent.timestamp.clone().unwrap())
+                .header("x-webhook-signature", sent.signature.clone().unwrap())
+                .header("content-type", "application/json")
+                .body(body)
+                .send()
+                .await
+                .unwrap();
+            // The signature covers the task id; where another one stands, it does not fit.
+            assert!(matches!(answer.status().as_u16(), 200 | 401), "{}", answer.status());
+        }
+        let after = customer.job(done.id()).await;
+        assert_eq!((after.state(), after.money()), ("done", [100, 100, 100, 0, 0]));
+        assert_eq!(after.outputs()[0]["sha256"], done.outputs()[0]["sha256"]);
+        let other = customer.until_final(other.id()).await;
+        assert_eq!((other.state(), world.creates()), ("done", 2));
+        world.finish().await;
+    }
+
+    async fn f19_a_callback_is_answered_before_anything_behind_it_is_done(db) {
+        let world = World::builder(db).start().await;
+        let customer = world.account_with("1.00").await;
+        let job = customer.order(IMAGE, prompt("[sim:duration=500ms][sim:record=slow:20s:times=1] slow")).await;
+        let sent = until("the callback is answered", async || {
+            world.sim.callbacks().into_iter().find(|sent| sent.status.is_some())
+        })
+        .await;
+        assert_eq!((sent.status, sent.attempt), (Some(200), 1), "answered at once, within the sender's patience");
+        let row = world.row(job.id()).await;
+        assert_eq!(row.state.as_str(), "running", "its record is still being read");
+        assert_eq!(customer.until_final(job.id()).await.state(), "done");
+        world.finish().await;
+    }
+
     async fn f16_a_forged_callback_is_refused_and_nothing_of_it_is_used(db) {
         let world = World::builder(db).start().await;
         let customer = world.account_with("5.00").await;

@@ -89,6 +89,59 @@ stories! {
         world.finish().await;
     }
 
+    async fn f40_a_bucket_that_refuses_the_size_keeps_the_job_waiting_uncaptured(db) {
+        let mut world = World::builder(db).media(Media::S3).start().await;
+        let customer = world.account_with("1.00").await;
+        world.storage.as_mut().unwrap().stop().await;
+        world.storage.as_mut().unwrap().resume_narrow(64).await;
+        let job = customer.order(IMAGE, prompt("too large for now")).await;
+        let refused = until("the bucket refused it", async || {
+            let output = world.store.assets_of(&[job.id().parse().unwrap()]).await.unwrap().into_iter().next()?;
+            output.last_error.clone().map(|_| output)
+        })
+        .await;
+        assert_eq!(refused.tries, 0, "our own trouble does not count: {:?}", refused.last_error);
+        assert_eq!((customer.job(job.id()).await.state(), customer.balance().await), ("storing", (0, 100)));
+        world.storage.as_mut().unwrap().stop().await;
+        world.storage.as_mut().unwrap().resume().await;
+        world.advance(Duration::from_hours(1));
+        let done = customer.until_final(job.id()).await;
+        assert_eq!((done.state(), done.money()), ("done", [100, 100, 100, 0, 0]));
+        world.finish().await;
+    }
+
+    async fn f43_a_hostile_picture_costs_its_thumbnail_and_nothing_else(db) {
+        let world = World::builder(db).start().await;
+        let customer = world.account_with("2.00").await;
+        let job = customer.order(IMAGE, prompt("[sim:result=hostile] thirty thousand pixels")).await;
+        let done = customer.until_told(job.id()).await;
+        assert_eq!((done.state(), done.money()), ("done", [100, 100, 100, 0, 0]));
+        assert_eq!(done.deliveries()[0]["state"], "done");
+        let output = &done.outputs()[0];
+        assert_eq!((&output["thumbnail_url"], &output["width"]), (&serde_json::Value::Null, &json!(30_000)));
+        assert_eq!(customer.download(output["url"].as_str().unwrap()).await.0, 200, "the file is the customer's");
+        let next = customer.order_and_wait(IMAGE, prompt("an honest one")).await;
+        assert!(next.outputs()[0]["thumbnail_url"].is_string(), "others get theirs: {}", next.0);
+        world.finish().await;
+    }
+
+    async fn f44_a_page_that_stayed_open_goes_on_playing_with_its_owners_session(db) {
+        let world = World::builder(db).start().await;
+        let customer = world.account_with("1.00").await;
+        let done = customer.order_and_wait(IMAGE, prompt("left open")).await;
+        let url = done.outputs()[0]["url"].as_str().unwrap();
+        world.advance(Duration::from_hours(13));
+        assert_eq!(customer.download(url).await.0, 403, "the link alone has ended");
+        let http = reqwest::Client::builder().build().unwrap();
+        let seek = http.get(url).header("cookie", format!("kie={}", customer.token)).header("range", "bytes=1-3");
+        let part = seek.send().await.unwrap();
+        assert_eq!((part.status().as_u16(), part.bytes().await.unwrap().as_ref()), (206, b"PNG".as_slice()));
+        let stranger = world.account_with("1.00").await;
+        let theirs = http.get(url).header("cookie", format!("kie={}", stranger.token)).send().await.unwrap();
+        assert!(!theirs.status().is_success(), "{}", theirs.status());
+        world.finish().await;
+    }
+
     async fn everything_is_kept_in_a_strict_bucket_too(db) {
         let world = World::builder(db).media(Media::S3).workers(2).start().await;
         let customer = world.account_with("1000.00").await;

@@ -4,7 +4,9 @@
 mod arrows;
 mod callbacks;
 mod delivery;
+mod deployment;
 mod docs;
+mod fault_table;
 mod files;
 mod layout;
 mod main_path;

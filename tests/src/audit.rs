@@ -36,7 +36,10 @@ impl World {
             tasks_of.entry(bought).or_default().push(task.id);
         }
         for (&(id, number), tasks) in &tasks_of {
-            let job = jobs.iter().find(|job| job.id == id).expect("no task without a job");
+            let Some(job) = jobs.iter().find(|job| job.id == id) else {
+                assert!(self.is_restored, "the task {tasks:?} is of a job that is not there");
+                continue;
+            };
             assert_eq!(tasks.len(), 1, "attempt {number} of job {id} made the tasks {tasks:?}");
             assert!(number <= job.attempts, "attempt {number} of job {id} was never committed");
             let known = self.store.find_job_by_task(&tasks[0]).await.unwrap();
@@ -81,7 +84,11 @@ impl World {
         for call in self.receiver.calls() {
             let body = call.json();
             let id = body["data"]["id"].as_str().expect("a webhook names its job");
-            let job = self.row(id).await;
+            let found = self.store.find_job(id.parse().unwrap(), domain::Scope::All).await.unwrap();
+            let Some(job) = found else {
+                assert!(self.is_restored, "{id} is a job");
+                continue;
+            };
             let key = self.store.webhook_key(job.account).await.unwrap();
             let oracle = standardwebhooks::Webhook::new(&delivery::webhook_secret(&key)).unwrap();
             let sent_at: i64 = call.header("webhook-timestamp").parse().expect("a webhook has a time");

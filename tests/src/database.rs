@@ -1,9 +1,9 @@
 //! A database for one test, dropped with its owner.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use sqlx::postgres::PgConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
 
@@ -54,14 +54,90 @@ impl Database {
             return Outage::Locked(connection);
         };
         run(server, format!("alter database {name} with allow_connections false")).await;
+        self.cut(server, name).await;
+        Outage::Away(server.clone(), name.clone())
+    }
+
+    /// A copy of everything as it is now; nobody may be connected.
+    pub(crate) async fn back_up(&self) {
+        let Some((server, name)) = &self.server else {
+            let copy = format!("{}.copy", self.file().display());
+            let options: SqliteConnectOptions = self.url.parse().unwrap();
+            let mut connection = options.connect().await.unwrap();
+            sqlx::query("vacuum into ?1").bind(copy).execute(&mut connection).await.unwrap();
+            return connection.close().await.unwrap();
+        };
+        run(server, format!("drop database if exists {name}_copy")).await;
+        self.cut(server, name).await;
+        run(server, format!("create database {name}_copy template {name}")).await;
+    }
+
+    /// Everything as it was when it was backed up; nobody may be connected.
+    pub(crate) async fn restore(&self) {
+        let Some((server, name)) = &self.server else {
+            let file = self.file();
+            for ending in ["-wal", "-shm"] {
+                drop(std::fs::remove_file(format!("{}{ending}", file.display())));
+            }
+            std::fs::rename(format!("{}.copy", file.display()), file).unwrap();
+            return;
+        };
+        run(server, format!("drop database {name} with (force)")).await;
+        run(server, format!("alter database {name}_copy rename to {name}")).await;
+    }
+
+    /// Something slow begins that reads; it lasts until the answer is dropped.
+    pub(crate) async fn read_slowly(&self) -> SlowReader {
+        match &self.server {
+            None => {
+                let options: SqliteConnectOptions = self.url.parse().unwrap();
+                let mut connection = options.connect().await.unwrap();
+                connection.execute("begin; select count(*) from job").await.unwrap();
+                SlowReader::Sqlite(connection)
+            }
+            Some((server, name)) => {
+                let mut connection = server.clone().database(name).connect().await.unwrap();
+                // The overview reads this table, and customers do not.
+                connection.execute("begin; lock table kie.orphan in access exclusive mode").await.unwrap();
+                SlowReader::Postgres(connection)
+            }
+        }
+    }
+
+    /// Does by hand what no program of ours would do.
+    pub(crate) async fn by_hand(&self, statement: &str) {
+        match &self.server {
+            None => {
+                let options: SqliteConnectOptions = self.url.parse().unwrap();
+                let mut connection = options.foreign_keys(false).connect().await.unwrap();
+                connection.execute(AssertSqlSafe(statement.to_owned())).await.unwrap();
+                connection.close().await.unwrap();
+            }
+            Some((server, name)) => run(&server.clone().database(name), statement.to_owned()).await,
+        }
+    }
+
+    fn file(&self) -> PathBuf {
+        PathBuf::from(self.url.trim_start_matches("sqlite://"))
+    }
+
+    async fn cut(&self, server: &PgConnectOptions, name: &str) {
         let cut = "select pg_terminate_backend(pid) from pg_stat_activity where datname =";
         run(server, format!("{cut} '{name}'")).await;
-        Outage::Away(server.clone(), name.clone())
     }
 
     pub(crate) fn url(&self) -> &str {
         &self.url
     }
+}
+
+/// A transaction that reads for long; dropping it ends it.
+#[expect(clippy::large_enum_variant, reason = "one of them lives in a test")]
+pub enum SlowReader {
+    /// Keeps its snapshot of the file.
+    Sqlite(SqliteConnection),
+    /// Has a table that reports read for itself.
+    Postgres(PgConnection),
 }
 
 /// A database that takes no writes; [`Outage::end`] brings it back.
@@ -100,7 +176,9 @@ impl Drop for Database {
         // Dropping is asynchronous and the test's runtime may be going: a thread with one of its own.
         let dropping = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(run(&server, format!("drop database if exists {name} with (force)")));
+            for name in [format!("{name}_copy"), name] {
+                runtime.block_on(run(&server, format!("drop database if exists {name} with (force)")));
+            }
         });
         drop(dropping.join());
     }

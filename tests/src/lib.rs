@@ -24,7 +24,7 @@ mod world;
 
 pub use builder::{Builder, Media};
 pub use customer::{Answer, Customer, Job};
-pub use database::{Db, Outage};
+pub use database::{Db, Outage, SlowReader};
 pub use models::{FREE, IMAGE, IMAGES, LYRICS, SPEECH, VIDEO, prompt};
 pub use program::Program;
 pub use receiver::{Call, Receiver};

@@ -26,20 +26,30 @@ pub struct Program {
     variables: Vec<(String, String)>,
     folder: PathBuf,
     starts: u32,
+    is_log_read: bool,
     child: Option<Child>,
 }
 
 impl Program {
     /// It gets no variables but these; nothing runs yet.
     pub(crate) fn new(variables: Vec<(String, String)>, folder: &Path) -> Self {
-        Self { variables, folder: folder.to_owned(), starts: 0, child: None }
+        Self { variables, folder: folder.to_owned(), starts: 0, is_log_read: true, child: None }
+    }
+
+    /// From its next start on its log goes into a pipe that nobody reads.
+    pub fn leave_log_unread(&mut self) {
+        self.is_log_read = false;
     }
 
     /// Starts it; it may not answer yet.
     pub fn start(&mut self) {
         assert!(self.child.is_none(), "it runs already");
         self.starts += 1;
-        let log = File::create(self.log_path(self.starts)).unwrap();
+        let log = if self.is_log_read {
+            Stdio::from(File::create(self.log_path(self.starts)).unwrap())
+        } else {
+            Stdio::piped()
+        };
         let child = Command::new(built("kie-web"))
             .arg("serve")
             .env_clear()

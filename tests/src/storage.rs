@@ -37,11 +37,21 @@ impl S3Server {
 
     /// Starts it again, on the same address and folder.
     pub async fn resume(&mut self) {
+        self.resume_with(&[]).await;
+    }
+
+    /// As [`resume`](Self::resume), with a bucket that refuses every object above this many bytes.
+    pub async fn resume_narrow(&mut self, bytes_max: u64) {
+        self.resume_with(&["--max-bytes", &bytes_max.to_string()]).await;
+    }
+
+    async fn resume_with(&mut self, options: &[&str]) {
         let mut child = Command::new(built("s3-server"))
             .args(["--listen", &self.address.to_string(), "--bucket", BUCKET, "--strict"])
             .args(["--access-key", ACCESS_KEY, "--secret-key", SECRET])
             .arg("--folder")
             .arg(&self.folder)
+            .args(options)
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()

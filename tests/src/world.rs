@@ -19,7 +19,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 use crate::builder::Builder;
 use crate::customer::Customer;
-use crate::database::{Database, Db, Outage};
+use crate::database::{Database, Db, Outage, SlowReader};
 use crate::instance::{config, open_media, serve, set, variables};
 use crate::program::Program;
 use crate::receiver::Receiver;
@@ -68,6 +68,7 @@ pub struct World {
     keys: Arc<AtomicU32>,
     folder: TempDir,
     database: Database,
+    pub(crate) is_restored: bool,
     ended: Ended,
 }
 
@@ -128,6 +129,7 @@ impl World {
             keys: Arc::default(),
             folder,
             database,
+            is_restored: false,
             ended: Ended(false),
         }
     }
@@ -163,6 +165,34 @@ impl World {
     /// From now on the database takes no writes.
     pub async fn block_database(&self) -> Outage {
         self.database.block().await
+    }
+
+    /// Somebody reads for long what reports read, until the answer is dropped.
+    pub async fn read_slowly(&self) -> SlowReader {
+        self.database.read_slowly().await
+    }
+
+    /// Changes the database as no program of ours would: one or several statements.
+    pub async fn by_hand(&self, statement: &str) {
+        self.database.by_hand(statement).await;
+    }
+
+    /// Backs the database up; all instances are stopped.
+    pub async fn back_up(&self) {
+        self.database.back_up().await;
+    }
+
+    /// Puts the backup in the place of the database; all instances are stopped.
+    pub async fn restore(&mut self) {
+        self.store.close().await;
+        self.database.restore().await;
+        self.store = self.open_store().await.expect("the restored database opens");
+        self.is_restored = true;
+    }
+
+    /// Opens the database anew, as a start does.
+    pub async fn open_store(&self) -> anyhow::Result<Arc<dyn Store>> {
+        runtime::open_store(&config(&self.flags).database).await
     }
 
     /// A new customer with this much money, in major units.

@@ -34,7 +34,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    runtime::init_telemetry(&cli.log, "info")?;
+    let _log = runtime::init_telemetry(&cli.log, "info")?;
     let signals = TaskTracker::new();
     let shutdown = runtime::shutdown_token(&signals)?;
     let front = Front { worker: !cli.serve.no_worker, callbacks_only: true, ..Front::default() };

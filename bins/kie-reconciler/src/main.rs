@@ -11,9 +11,10 @@ use clap::Parser;
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = cli::Cli::parse();
-    if let Err(error) = runtime::init_telemetry(&cli.log, "warn") {
-        return show::fail(&error, cli.json);
-    }
+    let _log = match runtime::init_telemetry(&cli.log, "warn") {
+        Ok(log) => log,
+        Err(error) => return show::fail(&error, cli.json),
+    };
     match commands::run(&cli).await {
         Ok(code) => code,
         Err(error) => show::fail(&error, cli.json),

@@ -16,7 +16,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(cli: cli::Cli) -> anyhow::Result<ExitCode> {
-    runtime::init_telemetry(&cli.log, default_log(&cli))?;
+    let _log = runtime::init_telemetry(&cli.log, default_log(&cli))?;
     match cli.command {
         #[cfg(feature = "demo")]
         Some(cli::Command::Demo(args)) => demo::run(&args).await,

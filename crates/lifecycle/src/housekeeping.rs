@@ -15,7 +15,7 @@ const ROUND: u32 = 500;
 pub struct HousekeepingReport {
     /// Callback bodies deleted after their time.
     pub callbacks_deleted: u64,
-    /// Assets whose bytes were deleted 30 days after their owner hid them.
+    /// Assets whose bytes were deleted: 30 days after their owner hid them or left, or a day after an upload broke off.
     pub assets_purged: u64,
 }
 
@@ -44,7 +44,10 @@ impl Lifecycle {
             now.saturating_sub(age).unwrap_or(Timestamp::MIN)
         };
         let callbacks_deleted = self.store().delete_callbacks(ago(Policy::CALLBACKS_KEPT), ROUND).await?;
-        let assets = self.store().purgeable_assets(ago(Policy::PURGE_AFTER), ROUND).await?;
+        let assets = self
+            .store()
+            .purgeable_assets(ago(Policy::PURGE_AFTER), ago(Policy::UPLOAD_AWAITED), ROUND)
+            .await?;
         let objects: Vec<String> = assets
             .iter()
             .flat_map(|asset| [Some(asset.object.clone()), asset.thumbnail.clone()])

@@ -76,6 +76,8 @@ impl Policy {
     pub const YOUNG: Duration = Duration::from_secs(90);
     /// How long the bytes of a hidden generation stay.
     pub const PURGE_AFTER: Duration = Duration::from_hours(30 * 24);
+    /// How long a customer's upload may take before its row and whatever arrived are given up.
+    pub const UPLOAD_AWAITED: Duration = Duration::from_hours(24);
     /// How long callback bodies stay.
     pub const CALLBACKS_KEPT: Duration = Duration::from_hours(30 * 24);
     /// While the breaker is open, one create is tried this often.

@@ -63,6 +63,7 @@ impl Vault for MediaVault {
             Some(MediaKind::Video | MediaKind::Audio | MediaKind::Text) | None => None,
         };
         Ok(Kept {
+            kind: None,
             content_type: stored.content_type,
             bytes: stored.bytes,
             sha256: stored.sha256,
@@ -80,6 +81,7 @@ impl Vault for MediaVault {
             .await
             .map_err(|error| KeepError::Storage(error_chain(&error)))?;
         Ok(Kept {
+            kind: None,
             content_type: content_type.to_owned(),
             bytes: length,
             sha256,

@@ -22,4 +22,5 @@ pub use job::{
     AttemptReport, DeliveryReport, JobReport, JobRow, LiveRecord, OutputReport, find_job, job_report, job_row,
 };
 pub use smoke::{SmokeLine, SmokeOptions, Step as SmokeStep, StoredOutput, smoke};
-pub use status::{ListState, StatusReport, list_jobs, status, stuck_limits};
+pub use status::{ListState, StatusReport, list_jobs, status};
+pub use store::Percentiles;

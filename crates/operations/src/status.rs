@@ -25,15 +25,6 @@ pub struct StatusReport {
     pub alarms: Vec<String>,
 }
 
-/// From what age a job counts as stuck.
-pub const fn stuck_limits() -> StuckLimits {
-    StuckLimits {
-        image: Duration::from_mins(10),
-        audio: Duration::from_mins(15),
-        video: Duration::from_mins(30),
-    }
-}
-
 /// At most so many rows of a list.
 const LIST_MAX: u32 = 1000;
 /// A worker that was not seen for so long does not run.
@@ -46,7 +37,7 @@ const SILENT_S: i64 = 120;
 pub async fn status(store: &dyn Store, window: Duration, now: Timestamp) -> Result<StatusReport, StoreError> {
     let since = now.saturating_sub(window).unwrap_or(Timestamp::MIN);
     let overview = store.overview(since, now).await?;
-    let stuck = store.stuck_jobs(&stuck_limits(), now, LIST_MAX).await?.len();
+    let stuck = store.stuck_jobs(&StuckLimits::USUAL, now, LIST_MAX).await?.len();
     let breaker = store.breaker().await?.map(|breaker| breaker.reason);
     let off_sale: Vec<_> = store.models_off_sale().await?.into_iter().map(|health| health.model).collect();
     let ago = |at: Timestamp| now.as_second().saturating_sub(at.as_second());
@@ -132,7 +123,7 @@ pub async fn list_jobs(
     Ok(match state {
         ListState::Unclear => (store.list_jobs(&by_state(JobState::Unclear)).await?, Vec::new()),
         ListState::Failed => (store.list_jobs(&by_state(JobState::Failed)).await?, Vec::new()),
-        ListState::Stuck => (store.stuck_jobs(&stuck_limits(), now, LIST_MAX).await?, Vec::new()),
+        ListState::Stuck => (store.stuck_jobs(&StuckLimits::USUAL, now, LIST_MAX).await?, Vec::new()),
         ListState::Dead => (Vec::new(), store.list_dead_deliveries(None, None, LIST_MAX).await?),
     })
 }

@@ -13,7 +13,7 @@ mod wire;
 pub use clock::{OffsetClock, OsChance};
 pub use serve::{Front, Running, serve, serve_services};
 pub use shutdown::{exit_code, shutdown_token};
-pub use telemetry::init_telemetry;
+pub use telemetry::{LogGuard, init_telemetry};
 pub use wire::{
     Services, check_outside, ids, now, open_catalogue, open_kie_client, open_media, open_provider,
     open_services, open_services_over, open_store, open_store_for_reading,

@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 
 use clap::ValueEnum;
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{EnvFilter, fmt, prelude::*};
 
 use crate::config::LogConfig;
@@ -16,22 +17,35 @@ pub enum LogFormat {
     Json,
 }
 
-/// Starts logging by the configuration; `default` is the filter where it names none, in the form of `RUST_LOG`.
+/// At most so many lines wait for a reader that is slow; more are dropped.
+const LINES_WAITING: usize = 8_192;
+
+/// Keeps logging alive; whoever holds it last writes what still waits.
+#[derive(Debug)]
+#[must_use]
+pub struct LogGuard {
+    _written_on_drop: WorkerGuard,
+}
+
+/// Starts logging by the configuration; `default` is the filter where it names none, in the form of `RUST_LOG`. Lines
+/// are written by a thread of their own: a full pipe or a slow disk holds nobody up.
 ///
 /// # Errors
 /// When the filter cannot be read, or logging was started before.
-pub fn init_telemetry(config: &LogConfig, default: &str) -> anyhow::Result<()> {
+pub fn init_telemetry(config: &LogConfig, default: &str) -> anyhow::Result<LogGuard> {
     let filter = EnvFilter::try_new(config.filter.as_deref().unwrap_or(default))?;
+    let lines = NonBlockingBuilder::default().buffered_lines_limit(LINES_WAITING).lossy(true);
+    let (writer, guard) = lines.finish(std::io::stderr());
     let registry = tracing_subscriber::registry().with(filter);
     match config.log_format {
         LogFormat::Pretty => {
             let colours = std::io::stderr().is_terminal();
-            let layer = fmt::layer().with_target(false).with_ansi(colours).with_writer(std::io::stderr);
+            let layer = fmt::layer().with_target(false).with_ansi(colours).with_writer(writer);
             registry.with(layer).try_init()?;
         }
         LogFormat::Json => {
-            registry.with(fmt::layer().json().flatten_event(true).with_writer(std::io::stderr)).try_init()?;
+            registry.with(fmt::layer().json().flatten_event(true).with_writer(writer)).try_init()?;
         }
     }
-    Ok(())
+    Ok(LogGuard { _written_on_drop: guard })
 }

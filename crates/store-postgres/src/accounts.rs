@@ -143,11 +143,12 @@ async fn erase(store: &PostgresStore, id: AccountId, at: Timestamp) -> Result<()
         sqlx::query!(
             "with own as materialized (
                select id from kie.job where account_id = $1
-                 and (hidden_at is null or prompt is not null or (input <> '{}' and state in ('done', 'failed', 'canceled')))
+                 and (hidden_at is null or prompt is not null or recipients <> '[]'
+                   or (input <> '{}' and state in ('done', 'failed', 'canceled')))
                order by id for no key update
              )
              update kie.job j
-             set prompt = null, input = case when j.state in ('done', 'failed', 'canceled') then '{}' else j.input end,
+             set prompt = null, recipients = '[]', input = case when j.state in ('done', 'failed', 'canceled') then '{}' else j.input end,
                hidden_at = coalesce(j.hidden_at, $2), updated_at = $2, version = j.version + 1
              from own where j.id = own.id",
             id.as_uuid(),
@@ -169,6 +170,11 @@ async fn erase(store: &PostgresStore, id: AccountId, at: Timestamp) -> Result<()
             }
         }
     }
+    let owed =
+        sqlx::query!("delete from kie.delivery where account_id = $1 and state <> 'done'", id.as_uuid());
+    owed.execute(&mut *transaction).await.map_err(store_error)?;
+    let made = sqlx::query!("update kie.delivery set address = id::text where account_id = $1", id.as_uuid());
+    made.execute(&mut *transaction).await.map_err(store_error)?;
     let tokens = sqlx::query!("delete from kie.token where account_id = $1", id.as_uuid());
     tokens.execute(&mut *transaction).await.map_err(store_error)?;
     transaction.commit().await.map_err(store_error)

@@ -1,7 +1,7 @@
 //! Assets on PostgreSQL.
 
 use async_trait::async_trait;
-use domain::{AccountId, Asset, AssetId, JobId, Scope, Timestamp};
+use domain::{AccountId, Asset, AssetId, JobId, MediaKind, Scope, Timestamp};
 use store::{AssetStore, NewAsset, ProviderCopy, StoreError, StoredFile};
 use uuid::Uuid;
 
@@ -150,13 +150,27 @@ impl AssetStore for PostgresStore {
         all(rows.fetch_all(&self.pool).await.map_err(store_error)?)
     }
 
-    async fn purgeable_assets(&self, hidden_before: Timestamp, limit: u32) -> Result<Vec<Asset>, StoreError> {
+    async fn purgeable_assets(
+        &self,
+        hidden_before: Timestamp,
+        upload_before: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Asset>, StoreError> {
         let rows = assets!(
             "select ",
-            " from kie.asset a join kie.job j on j.id = a.job_id
-              where j.hidden_at is not null and j.hidden_at < $1 and a.state = 'stored' and a.deleted_at is null
-              order by j.hidden_at, a.id limit $2",
+            " from kie.asset a join (
+                (select a.id from kie.job j join kie.asset a on a.job_id = j.id
+                 where j.hidden_at < $1 and a.state = 'stored' and a.deleted_at is null order by j.hidden_at limit $3)
+                union all
+                (select a.id from kie.account c join kie.asset a on a.account_id = c.id
+                 where c.closed_at < $1 and a.role = 'upload' and a.deleted_at is null limit $3)
+                union all
+                (select id from kie.asset
+                 where role = 'upload' and state = 'pending' and deleted_at is null and created_at < $2 limit $3)
+              ) old on old.id = a.id
+              limit $3",
             moment(hidden_before),
+            moment(upload_before),
             i64::from(limit),
         );
         all(rows.fetch_all(&self.pool).await.map_err(store_error)?)
@@ -205,7 +219,7 @@ async fn stored(
          )
          update kie.asset a
          set state = 'stored', content_type = $4, bytes = $5, sha256 = $6, width = $7, height = $8, duration_ms = $9,
-           thumbnail = $10
+           thumbnail = $10, kind = coalesce($11, a.kind)
          where a.id = $1 and a.state = 'pending'
            and ((a.job_id is null and $2::bigint is null) or a.job_id in (select id from moved))",
         id.as_uuid(),
@@ -218,6 +232,7 @@ async fn stored(
         file.height.map(column::<i32, _>).transpose()?,
         file.duration_ms.map(column::<i64, _>).transpose()?,
         file.thumbnail.as_deref(),
+        file.kind.map(MediaKind::as_str),
     );
     Ok(written.execute(&store.pool).await.map_err(store_error)?.rows_affected() > 0)
 }

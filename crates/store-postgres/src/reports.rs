@@ -3,7 +3,9 @@
 use async_trait::async_trait;
 use domain::{DeliveryState, Job, JobState, Timestamp};
 use sqlx::PgConnection;
-use store::{AuditFinding, KindCounts, ModelTimes, Overview, ReportStore, StoreError, StuckLimits};
+use store::{
+    AuditFinding, KindCounts, ModelTimes, Overview, Percentiles, ReportStore, StoreError, StuckLimits,
+};
 
 use crate::PostgresStore;
 use crate::audit;
@@ -23,6 +25,9 @@ impl ReportStore for PostgresStore {
         // How much of the history a window holds decides between index and scan.
         let plans = sqlx::query("set local plan_cache_mode = 'force_custom_plan'");
         plans.execute(&mut *snapshot).await.map_err(store_error)?;
+        // A reader that has gone away does not keep the connection for longer.
+        let bound = sqlx::query("set local statement_timeout = '20s'");
+        bound.execute(&mut *snapshot).await.map_err(store_error)?;
         let overview = Overview {
             states: states(&mut snapshot, since).await?,
             deliveries: deliveries(&mut snapshot, since).await?,
@@ -101,22 +106,42 @@ async fn deliveries(
 
 async fn models(snapshot: &mut PgConnection, since: Moment) -> Result<Vec<ModelTimes>, StoreError> {
     let rows = sqlx::query!(
-        r#"select model as "model!", count(*) as "jobs!", count(*) filter (where state = 'done') as "done!",
-             coalesce(percentile_cont(0.5) within group (order by took) filter (where state = 'done'), 0) as "p50!",
-             coalesce(percentile_cont(0.95) within group (order by took) filter (where state = 'done'), 0) as "p95!"
-           from (
-             select model, state, extract(epoch from entered_at - created_at)::double precision as took from kie.job
-             where updated_at >= $1 and entered_at >= $1 and state in ('done', 'failed', 'canceled')) ended
-           group by model order by count(*) desc, model limit 50"#,
+        r#"with ended as (
+             select id, model, state, task_id, created_at, entered_at from kie.job
+             where updated_at >= $1 and entered_at >= $1 and state in ('done', 'failed', 'canceled')
+           ), took as (
+             select e.id, e.entered_at - e.created_at as stored,
+               (select a.task_at from kie.attempt a where a.job_id = e.id and a.task_id = e.task_id) - e.created_at as task,
+               (select max(d.delivered_at) from kie.delivery d
+                where d.job_id = e.id and d.event = 'job.done' and d.state = 'done') - e.created_at as delivered
+             from ended e where e.state = 'done'
+           )
+           select e.model as "model!", count(*) as "jobs!", count(t.id) as "done!",
+             percentile_cont(array[0.5, 0.95]) within group (order by extract(epoch from t.task)::float8) as "task?",
+             percentile_cont(array[0.5, 0.95]) within group (order by extract(epoch from t.stored)::float8) as "stored?",
+             percentile_cont(array[0.5, 0.95]) within group (order by extract(epoch from t.delivered)::float8) as "delivered?"
+           from ended e left join took t on t.id = e.id
+           group by e.model order by count(*) desc, e.model limit 50"#,
         since,
     );
     let rows = rows.fetch_all(snapshot).await.map_err(store_error)?;
     rows.into_iter()
         .map(|row| {
-            let (jobs, done) = (number("job", "count", row.jobs)?, number("job", "count", row.done)?);
-            Ok(ModelTimes { model: row.model, jobs, done, p50_s: row.p50, p95_s: row.p95 })
+            Ok(ModelTimes {
+                jobs: number("job", "count", row.jobs)?,
+                done: number("job", "count", row.done)?,
+                model: row.model,
+                task: percentiles(row.task),
+                stored: percentiles(row.stored),
+                delivered: percentiles(row.delivered),
+            })
         })
         .collect()
+}
+
+fn percentiles(of: Option<Vec<f64>>) -> Option<Percentiles> {
+    let of = of?;
+    Some(Percentiles { p50_s: *of.first()?, p95_s: *of.get(1)? })
 }
 
 async fn outputs(snapshot: &mut PgConnection, since: Moment) -> Result<Vec<KindCounts>, StoreError> {

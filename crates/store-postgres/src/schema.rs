@@ -17,7 +17,7 @@ const TABLES: &[(&str, &str)] = &[
         "account_id bytes content_type created_at deleted_at duration_ms first_try_at height id idx job_id kind \
          last_error object provider_copy provider_copy_until role sha256 source_url state thumbnail tries width",
     ),
-    ("attempt", "answer job_id number provider sent_at task_id"),
+    ("attempt", "answer job_id number provider sent_at task_at task_id"),
     ("breaker", "next_trial_at open_since provider reason"),
     ("callback", "at attempt body body_hash job_id task_id"),
     ("create_slot", "account_id free_at number"),

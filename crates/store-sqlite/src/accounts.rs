@@ -165,9 +165,17 @@ async fn erase_in(db: &mut SqliteConnection, id: AccountId, at: Timestamp) -> Re
         return Err(NO_ACCOUNT);
     }
     sqlx::query!("delete from token where account_id = ?1", id).execute(&mut *db).await.meaning()?;
+    sqlx::query!("delete from delivery where account_id = ?1 and state <> 'done'", id)
+        .execute(&mut *db)
+        .await
+        .meaning()?;
+    sqlx::query!("update delivery set address = lower(hex(id)) where account_id = ?1", id)
+        .execute(&mut *db)
+        .await
+        .meaning()?;
     // What is not final still has to be sent as it was ordered.
     sqlx::query!(
-        "update job set prompt = null, hidden_at = coalesce(hidden_at, ?2),
+        "update job set prompt = null, recipients = '[]', hidden_at = coalesce(hidden_at, ?2),
            input = case when state in ('done', 'failed', 'canceled') then '{}' else input end,
            version = version + 1, updated_at = ?2
          where account_id = ?1",

@@ -1,7 +1,7 @@
 //! Assets: rows of files.
 
 use async_trait::async_trait;
-use domain::{AccountId, Asset, AssetId, JobId, Scope, Timestamp};
+use domain::{AccountId, Asset, AssetId, JobId, MediaKind, Scope, Timestamp};
 use sqlx::SqliteConnection;
 use store::{AssetStore, NewAsset, ProviderCopy, StoreError, StoredFile};
 use uuid::Uuid;
@@ -161,13 +161,26 @@ impl AssetStore for SqliteStore {
         read_all(rows.fetch_all(self.readers()).await.meaning()?)
     }
 
-    async fn purgeable_assets(&self, hidden_before: Timestamp, limit: u32) -> Result<Vec<Asset>, StoreError> {
-        let hidden_before = micros(hidden_before);
+    async fn purgeable_assets(
+        &self,
+        hidden_before: Timestamp,
+        upload_before: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Asset>, StoreError> {
+        let (hidden_before, upload_before) = (micros(hidden_before), micros(upload_before));
         let rows = asset_rows!(
-            "where job_id in (select j.id from job j where j.hidden_at is not null and j.hidden_at < ?1)
-               and state = 'stored' and deleted_at is null
-             order by id limit ?2",
+            "where id in (
+               select a.id from job j cross join asset a on a.job_id = j.id
+               where j.hidden_at < ?1 and a.state = 'stored' and a.deleted_at is null
+               union all
+               select a.id from account c cross join asset a on a.account_id = c.id
+               where c.closed_at < ?1 and a.role = 'upload' and a.deleted_at is null
+               union all
+               select id from asset
+               where role = 'upload' and state = 'pending' and deleted_at is null and created_at < ?2
+               limit ?3)",
             hidden_before,
+            upload_before,
             limit,
         );
         read_all(rows.fetch_all(self.readers()).await.meaning()?)
@@ -238,11 +251,11 @@ async fn stored_in(
     at: Timestamp,
 ) -> Result<bool, StoreError> {
     let (id, sha256) = (id.as_uuid(), file.sha256.as_slice());
-    let bytes = to_integer(file.bytes)?;
+    let (bytes, kind) = (to_integer(file.bytes)?, file.kind.map(MediaKind::as_str));
     let duration_ms = file.duration_ms.map(to_integer).transpose()?;
     let stored = sqlx::query!(
         "update asset set state = 'stored', content_type = ?3, bytes = ?4, sha256 = ?5, width = ?6, height = ?7,
-           duration_ms = ?8, thumbnail = ?9
+           duration_ms = ?8, thumbnail = ?9, kind = coalesce(?10, kind)
          where id = ?1 and state = 'pending'
            and (?2 is null or exists (select 1 from job j where j.id = asset.job_id and j.fence = ?2))",
         id,
@@ -254,6 +267,7 @@ async fn stored_in(
         file.height,
         duration_ms,
         file.thumbnail,
+        kind,
     )
     .execute(&mut *db)
     .await

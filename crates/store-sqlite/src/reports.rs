@@ -5,7 +5,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::{DeliveryState, Job, JobState, Timestamp};
 use sqlx::SqliteConnection;
-use store::{AuditFinding, KindCounts, ModelTimes, Overview, ReportStore, StoreError, StuckLimits};
+use store::{
+    AuditFinding, KindCounts, ModelTimes, Overview, Percentiles, ReportStore, StoreError, StuckLimits,
+};
 
 use crate::SqliteStore;
 use crate::jobs::job_rows;
@@ -115,24 +117,41 @@ async fn count_deliveries(
 /// Percentiles by nearest rank.
 async fn model_times(db: &mut SqliteConnection, since: i64) -> Result<Vec<ModelTimes>, StoreError> {
     let rows = sqlx::query!(
-        r#"with ended as (
-             select model, state, (entered_at - created_at) / 1000000.0 as took from job
+        r#"with ended as materialized (
+             select id, model, state, task_id, created_at, entered_at from job
              where updated_at >= ?1 and entered_at >= ?1 and state in ('done', 'failed', 'canceled')
              order by updated_at desc limit ?2
+           ), took as (
+             select model, 'stored' as what, entered_at - created_at as micros from ended where state = 'done'
+             union all
+             select e.model, 'task', a.task_at - e.created_at
+             from ended e cross join attempt a on a.job_id = e.id and a.task_id = e.task_id where e.state = 'done'
+             union all
+             select e.model, 'delivered', max(d.delivered_at) - e.created_at
+             from ended e cross join delivery d on d.job_id = e.id and d.event = 'job.done' and d.state = 'done'
+             where e.state = 'done' group by e.id
            ), ranked as (
-             select model, took, row_number() over (partition by model order by took) as place,
-               count(*) over (partition by model) as done
-             from ended where state = 'done'
+             select model, what, micros / 1000000.0 as seconds,
+               row_number() over (partition by model, what order by micros) as place,
+               count(*) over (partition by model, what) as jobs
+             from took
            ), times as (
-             select model, max(done) as done,
-               min(case when place * 100 >= done * 50 then took end) as p50,
-               min(case when place * 100 >= done * 95 then took end) as p95
-             from ranked group by model
+             select model, what, min(case when place * 100 >= jobs * 50 then seconds end) as p50,
+               min(case when place * 100 >= jobs * 95 then seconds end) as p95
+             from ranked group by model, what
+           ), models as (
+             select model, count(*) as jobs, sum(state = 'done') as done from ended
+             group by model order by count(*) desc, model limit ?3
            )
-           select e.model as "model!: String", count(*) as "jobs!: i64", coalesce(max(t.done), 0) as "done!: i64",
-             coalesce(max(t.p50), 0.0) as "p50!: f64", coalesce(max(t.p95), 0.0) as "p95!: f64"
-           from ended e left join times t on t.model = e.model
-           group by e.model order by count(*) desc, e.model limit ?3"#,
+           select m.model as "model!: String", m.jobs as "jobs!: i64", m.done as "done!: i64",
+             task.p50 as "task_p50?: f64", task.p95 as "task_p95?: f64",
+             stored.p50 as "stored_p50?: f64", stored.p95 as "stored_p95?: f64",
+             delivered.p50 as "delivered_p50?: f64", delivered.p95 as "delivered_p95?: f64"
+           from models m
+           left join times task on task.model = m.model and task.what = 'task'
+           left join times stored on stored.model = m.model and stored.what = 'stored'
+           left join times delivered on delivered.model = m.model and delivered.what = 'delivered'
+           order by m.jobs desc, m.model"#,
         since,
         SAMPLE_MAX,
         MODELS_MAX,
@@ -140,13 +159,22 @@ async fn model_times(db: &mut SqliteConnection, since: i64) -> Result<Vec<ModelT
     .fetch_all(db)
     .await
     .meaning()?;
-    let mut models = Vec::new();
-    for row in rows {
+    let models = rows.into_iter().map(|row| {
         let cell = Cell { table: "job", id: &row.model };
-        let (jobs, done) = (cell.number("count", row.jobs)?, cell.number("count", row.done)?);
-        models.push(ModelTimes { jobs, done, p50_s: row.p50, p95_s: row.p95, model: row.model });
-    }
-    Ok(models)
+        Ok(ModelTimes {
+            jobs: cell.number("count", row.jobs)?,
+            done: cell.number("count", row.done)?,
+            task: percentiles(row.task_p50, row.task_p95),
+            stored: percentiles(row.stored_p50, row.stored_p95),
+            delivered: percentiles(row.delivered_p50, row.delivered_p95),
+            model: row.model,
+        })
+    });
+    models.collect()
+}
+
+fn percentiles(p50: Option<f64>, p95: Option<f64>) -> Option<Percentiles> {
+    Some(Percentiles { p50_s: p50?, p95_s: p95? })
 }
 
 /// A job changes when its outputs are written, so its last change finds them without an index of their own.

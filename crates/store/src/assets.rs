@@ -29,6 +29,8 @@ pub struct NewAsset {
 /// What is known of a file once its bytes are in our storage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredFile {
+    /// What it turned out to be, where that was not known before; none leaves what the row says.
+    pub kind: Option<MediaKind>,
     /// Type by content.
     pub content_type: String,
     /// Length in bytes.
@@ -93,8 +95,15 @@ pub trait AssetStore: Send + Sync {
     async fn find_asset(&self, id: AssetId, scope: Scope) -> Result<Option<Asset>, StoreError>;
     /// The assets of these jobs, by job, role (outputs first) and index; one query whatever their number.
     async fn assets_of(&self, jobs: &[JobId]) -> Result<Vec<Asset>, StoreError>;
-    /// Stored assets of jobs hidden before `hidden_before`, not yet deleted, at most `limit`.
-    async fn purgeable_assets(&self, hidden_before: Timestamp, limit: u32) -> Result<Vec<Asset>, StoreError>;
+    /// Assets whose bytes are not owed to anybody any more and not yet deleted, at most `limit`: stored ones of jobs
+    /// hidden before `hidden_before`, uploads of accounts closed before then, uploads from before `upload_before` that
+    /// never arrived.
+    async fn purgeable_assets(
+        &self,
+        hidden_before: Timestamp,
+        upload_before: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Asset>, StoreError>;
     /// Marks assets whose bytes were deleted; rows and hashes stay.
     async fn assets_deleted(&self, ids: &[AssetId], at: Timestamp) -> Result<(), StoreError>;
     /// Stored assets after `after` by id, at most `limit`; for audits of storage.

@@ -96,6 +96,7 @@ macro_rules! conformance_tests {
                     assets_of_many_jobs_come_in_order,
                     an_upload_remembers_its_copy,
                     hidden_bytes_are_purged_and_leave_a_tombstone,
+                    uploads_are_known_by_content_and_given_up_in_time,
                     stored_assets_are_listed_in_pages,
                 ]
             );
@@ -219,6 +220,7 @@ macro_rules! conformance_tests {
                     states_are_counted_in_the_window,
                     models_and_outputs_are_summed_up,
                     deliveries_are_counted_by_state,
+                    the_way_of_a_job_is_timed,
                     the_oldest_due_row_is_shown,
                     stuck_jobs_are_shown_by_kind,
                     an_empty_shop_is_clean,

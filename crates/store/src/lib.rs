@@ -28,7 +28,7 @@ pub use jobs::{
     Step, TaskSaved, WakeJob, WakeReason,
 };
 pub use orders::{NewJob, NewOrder, OrderLimits, OrderStore, Placed};
-pub use reports::{AuditFinding, KindCounts, ModelTimes, Overview, ReportStore, StuckLimits};
+pub use reports::{AuditFinding, KindCounts, ModelTimes, Overview, Percentiles, ReportStore, StuckLimits};
 pub use shop::{OpenShop, ShopStore};
 pub use slots::{Breaker, ModelHealth, SlotStore};
 pub use transfers::{Credited, Delta, NewTransfer, TransferFilter, TransferStore, account_delta};

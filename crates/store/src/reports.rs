@@ -33,7 +33,16 @@ pub struct KindCounts {
     pub bytes: u64,
 }
 
-/// How long jobs of one model took, seconds.
+/// How long something took in half and in 95 of 100 cases, seconds.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+pub struct Percentiles {
+    /// The median.
+    pub p50_s: f64,
+    /// The 95th percentile.
+    pub p95_s: f64,
+}
+
+/// How long the done jobs of one model took from their order on.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct ModelTimes {
     /// The model.
@@ -42,10 +51,12 @@ pub struct ModelTimes {
     pub jobs: u64,
     /// Of them, done.
     pub done: u64,
-    /// Median of order → done.
-    pub p50_s: f64,
-    /// 95th percentile of order → done.
-    pub p95_s: f64,
+    /// Order → the provider's task known.
+    pub task: Option<Percentiles>,
+    /// Order → every output in our storage, and so done.
+    pub stored: Option<Percentiles>,
+    /// Order → the last recipient told, of jobs with a delivery that was made.
+    pub delivered: Option<Percentiles>,
 }
 
 /// What an operator looks at first.
@@ -74,6 +85,15 @@ pub struct StuckLimits {
     pub audio: Duration,
     /// Video.
     pub video: Duration,
+}
+
+impl StuckLimits {
+    /// What operators are shown.
+    pub const USUAL: Self = Self {
+        image: Duration::from_mins(10),
+        audio: Duration::from_mins(15),
+        video: Duration::from_mins(30),
+    };
 }
 
 /// Reports.

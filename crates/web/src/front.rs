@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use domain::Timestamp;
 use lifecycle::Lifecycle;
 use store::{Overview, Store};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 
 use crate::auth::{Jwks, TokenCache};
 use crate::events::Hub;
@@ -22,6 +22,8 @@ pub(crate) type Shared = Arc<Front>;
 
 /// The overview behind the metrics is read at most this often.
 const OVERVIEW_FOR: Duration = Duration::from_secs(15);
+/// An overview that is not read in this time is not worth its connection.
+const OVERVIEW_WITHIN: Duration = Duration::from_secs(20);
 
 /// The services and what this process keeps beside them.
 pub(crate) struct Front {
@@ -34,6 +36,7 @@ pub(crate) struct Front {
     pub(crate) readiness: Mutex<Option<(Instant, Readiness)>>,
     pub(crate) language: Language,
     overview: Mutex<Option<(Instant, Arc<Overview>)>>,
+    overviews: Semaphore,
 }
 
 impl Front {
@@ -51,6 +54,7 @@ impl Front {
             hub: Hub::default(),
             readiness: Mutex::default(),
             overview: Mutex::default(),
+            overviews: Semaphore::new(1),
             language,
             app,
         }))
@@ -92,8 +96,17 @@ impl Front {
         }
         let now = self.now();
         let since = now.saturating_sub(Duration::from_hours(24)).unwrap_or(now);
-        let overview = Arc::new(self.store().overview(since, now).await?);
+        let overview = Arc::new(self.read_overview(since, now).await?);
         *kept = Some((Instant::now(), overview.clone()));
         Ok(overview)
+    }
+
+    /// One at a time and for a bounded time: customers never wait for connections that a report holds.
+    pub(crate) async fn read_overview(&self, since: Timestamp, now: Timestamp) -> Result<Overview, Problem> {
+        let reading = async {
+            let _only = self.overviews.acquire().await.map_err(Problem::unavailable)?;
+            Ok(self.store().overview(since, now).await?)
+        };
+        tokio::time::timeout(OVERVIEW_WITHIN, reading).await.map_err(Problem::unavailable)?
     }
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::bail;
-use operations::{JobReport, JobRow, MediaAudit, StatusReport};
+use operations::{JobReport, JobRow, MediaAudit, Percentiles, StatusReport};
 use runtime::config::{Config, DatabaseConfig, MediaConfig};
 
 use crate::{cli::ListState, show};
@@ -49,6 +49,11 @@ pub(crate) async fn status(json: bool, database: &DatabaseConfig, hours: u64) ->
     Ok(if report.alarms.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// Median and 95th percentile.
+fn seconds(of: Option<Percentiles>) -> String {
+    of.map_or_else(|| "-".to_owned(), |of| format!("{:.0} / {:.0}", of.p50_s, of.p95_s))
+}
+
 fn status_text(report: &StatusReport, hours: u64) -> String {
     let counts = |rows: &[(String, u64)]| {
         let words: Vec<_> = rows.iter().map(|(word, count)| format!("{word} {count}")).collect();
@@ -63,8 +68,9 @@ fn status_text(report: &StatusReport, hours: u64) -> String {
             model.model.clone(),
             model.jobs.to_string(),
             model.done.to_string(),
-            format!("{:.0}", model.p50_s),
-            format!("{:.0}", model.p95_s),
+            seconds(model.task),
+            seconds(model.stored),
+            seconds(model.delivered),
         ]
     });
     let outputs = overview.outputs.iter().map(|one| {
@@ -79,7 +85,7 @@ fn status_text(report: &StatusReport, hours: u64) -> String {
         "jobs        {} (open now, ended in {hours} h)\ndeliveries  {}\n\n{}\n\n{}\n\n{alarms}",
         counts(&states),
         counts(&deliveries),
-        show::table(&["model", "jobs", "done", "p50 s", "p95 s"], models),
+        show::table(&["model", "jobs", "done", "to task, s", "to stored, s", "to delivered, s"], models),
         show::table(&["kind", "outputs expected", "stored", "bytes"], outputs),
     )
 }

@@ -220,6 +220,8 @@ pub enum ResultFault {
     Answer(Answer),
     /// JSON under HTTP 200.
     Json,
+    /// A picture of 69 bytes whose header promises 30,000 × 30,000 pixels.
+    Hostile,
     /// Half of the file under the whole length.
     Truncated,
     /// This HTTP status with an XML body, as object stores answer.

@@ -205,6 +205,7 @@ fn result(value: &str) -> Option<ResultFault> {
     let (word, rest) = value.split_once(':').map_or((value, None), |(word, rest)| (word, Some(rest)));
     Some(match word {
         "json" => ResultFault::Json,
+        "hostile" => ResultFault::Hostile,
         "truncated" | "cut" => ResultFault::Truncated,
         "redirect" => ResultFault::Redirect(rest.filter(|url| !url.is_empty())?.to_owned()),
         "private" => {

@@ -104,12 +104,18 @@ fn fault_now(world: &World, task: &Task, call: &Call, fresh: bool) -> Option<Res
     })
 }
 
+/// A sound PNG but for its pixels: the header says 30,000 × 30,000, the data are 64 bytes of black.
+const HOSTILE_PNG: &[u8] =
+    b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\x75\x30\0\0\x75\x30\x08\x02\0\0\0\xe9\x45\x6f\xed\
+    \0\0\0\x0cIDAT\x78\x9c\x63\x60\xa0\x0c\0\0\0\x40\0\x01\xb7\x34\x7c\xef\0\0\0\0IEND\xae\x42\x60\x82";
+
 /// An answer that has nothing of the file.
 fn replacement(fault: &ResultFault) -> Option<Response> {
     Some(match fault {
         ResultFault::Json => {
             page(StatusCode::OK, "application/json", "{\"code\":500,\"msg\":\"file not ready\"}")
         }
+        ResultFault::Hostile => page(StatusCode::OK, "image/png", HOSTILE_PNG),
         ResultFault::Status(status) => {
             status_page(StatusCode::from_u16(*status).unwrap_or(StatusCode::NOT_FOUND))
         }

@@ -101,6 +101,7 @@ impl Cabinet {
 
 fn kept(content_type: &str, bytes: u64) -> Kept {
     Kept {
+        kind: None,
         content_type: content_type.to_owned(),
         bytes,
         sha256: [7; 32],

@@ -50,7 +50,7 @@ gated!(AssetStore {
     fn set_provider_copy(id: AssetId, copy: &ProviderCopy) -> ();
     fn find_asset(id: AssetId, scope: Scope) -> Option<Asset>;
     fn assets_of(jobs: &[JobId]) -> Vec<Asset>;
-    fn purgeable_assets(hidden_before: Timestamp, limit: u32) -> Vec<Asset>;
+    fn purgeable_assets(hidden_before: Timestamp, upload_before: Timestamp, limit: u32) -> Vec<Asset>;
     fn assets_deleted(ids: &[AssetId], at: Timestamp) -> ();
     fn list_stored_assets(after: Option<AssetId>, limit: u32) -> Vec<Asset>;
 });

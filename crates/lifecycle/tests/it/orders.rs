@@ -179,6 +179,7 @@ async fn upload(world: &World, account: domain::AccountId) -> AssetId {
     world.store.add_asset(&asset, world.now()).await.unwrap();
     world.cabinet.put(&object);
     let file = StoredFile {
+        kind: None,
         content_type: "image/png".to_owned(),
         bytes: 3,
         sha256: [7; 32],

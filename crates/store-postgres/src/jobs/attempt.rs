@@ -111,7 +111,7 @@ pub(super) async fn save_task(
         r#"with found as materialized (
              select id, state from kie.job where id = $1 for no key update
            ), saved as (
-             update kie.attempt a set task_id = $3 from found
+             update kie.attempt a set task_id = $3, task_at = $4 from found
              where a.job_id = found.id and a.number = $2 and a.task_id is null
              returning a.job_id
            ), woken as (

@@ -124,6 +124,7 @@ async fn write(store: &PostgresStore, step: &Step, columns: &Columns) -> Result<
              update kie.attempt a set
                answer = case when a.number = $24 then $25 else a.answer end,
                task_id = case when a.number = $26 then coalesce(a.task_id, $16) else a.task_id end,
+               task_at = case when a.number = $26 and $16::text is not null then coalesce(a.task_at, $5) else a.task_at end,
                number = case when a.number = $26 and a.task_id <> $16 then 0 else a.number end
              from moved where a.job_id = moved.id and (a.number = $24::smallint or a.number = $26::smallint)
            ), paid as (

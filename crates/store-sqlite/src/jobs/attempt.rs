@@ -148,7 +148,7 @@ pub(super) async fn save_task_in(
         None if known.taken => return Ok(TaskSaved::Taken),
         None => {}
     }
-    set_task(db, job, attempt, task_id).await?;
+    set_task(db, job, attempt, task_id, at).await?;
     sqlx::query!(
         "update job set wake_at = min(coalesce(wake_at, ?2), ?2), wake_seq = wake_seq + 1
          where id = ?1 and state in ('pending', 'submitting', 'unclear', 'failed')",
@@ -166,11 +166,18 @@ async fn set_task(
     job: Uuid,
     attempt: u16,
     task_id: &str,
+    at: i64,
 ) -> Result<(), StoreError> {
-    sqlx::query!("update attempt set task_id = ?3 where job_id = ?1 and number = ?2", job, attempt, task_id)
-        .execute(db)
-        .await
-        .meaning()?;
+    sqlx::query!(
+        "update attempt set task_id = ?3, task_at = ?4 where job_id = ?1 and number = ?2",
+        job,
+        attempt,
+        task_id,
+        at,
+    )
+    .execute(db)
+    .await
+    .meaning()?;
     Ok(())
 }
 
@@ -180,14 +187,16 @@ pub(super) async fn follow_task_in(
     job: JobId,
     attempt: u16,
     task_id: &str,
+    at: Timestamp,
 ) -> Result<(), StoreError> {
-    let job = job.as_uuid();
+    let (job, at) = (job.as_uuid(), micros(at));
     let saved = sqlx::query!(
-        "update attempt set task_id = ?3
+        "update attempt set task_id = ?3, task_at = coalesce(task_at, ?4)
          where job_id = ?1 and number = ?2 and (task_id is null or task_id = ?3)",
         job,
         attempt,
         task_id,
+        at,
     )
     .execute(db)
     .await

@@ -21,7 +21,7 @@ pub(super) async fn record_in(db: &mut SqliteConnection, step: &Step) -> Result<
         set_answer_in(db, step.job, *attempt, answer).await?;
     }
     if let Some((attempt, task)) = &step.task {
-        follow_task_in(db, step.job, *attempt, task).await?;
+        follow_task_in(db, step.job, *attempt, task, step.at).await?;
     }
     add_transfers_in(db, &step.transfers, step.at).await?;
     for asset in &step.assets {

@@ -1,10 +1,10 @@
 //! Accounts, tokens, and the shop as a whole.
 
-use domain::{Role, Scope};
+use domain::{Recipient, Role, Scope};
 
 use super::Fixture;
 use super::fixture::at_once;
-use crate::{Added, NewAccount, NewToken, OpenShop, StoreError, TokenOwner};
+use crate::{Added, DeliveryResult, NewAccount, NewToken, OpenShop, StoreError, TokenOwner};
 
 /// An account is opened once by the shop's own id; later calls get the first row unchanged.
 pub async fn an_account_is_opened_once_by_external_id(fx: Fixture) {
@@ -74,8 +74,16 @@ pub async fn erasing_forgets_the_person_and_keeps_the_money(fx: Fixture) {
     let account = opened(&fx, &named(&fx, Some("shop-1"), Some(-77))).await.id;
     let token = add_token(&fx, account, Role::Customer).await.unwrap();
     fx.store.credit(&[fx.topup(account, "paid", 500)], fx.now()).await.unwrap();
-    let (done, open) = (fx.pending(account, 100).await, fx.pending(account, 100).await);
+    let mut order = fx.order_of(account, 2, 100);
+    for (at, job) in order.jobs.iter_mut().enumerate() {
+        let address = |which| Recipient::Webhook { url: format!("https://shop.example/{at}{which}") };
+        job.recipients = vec![address("a"), address("b")];
+    }
+    let jobs = fx.open(&order).await;
+    let (done, open) = (&jobs[0], &jobs[1]);
     fx.done(done.id, 100).await;
+    let owed = fx.store.claim_deliveries(fx.now(), fx.after(30), 10).await.unwrap();
+    assert!(fx.store.record_delivery(&owed[0], &DeliveryResult::Delivered, fx.now()).await.unwrap());
     fx.advance(5);
     fx.store.erase_account(account, fx.now()).await.unwrap();
     let erased = fx.store.find_account(account).await.unwrap().unwrap();
@@ -88,6 +96,9 @@ pub async fn erasing_forgets_the_person_and_keeps_the_money(fx: Fixture) {
     assert!(done.hidden_at.is_some() && open.hidden_at.is_some());
     assert_eq!(open.input["n"], 1, "an open job still has to be made");
     assert_eq!((fx.balance(account).await, done.captured.minor()), ((300, 100), 100));
+    let deliveries = fx.store.deliveries_of(&[done.id, open.id]).await.unwrap();
+    assert_eq!(deliveries.len(), 1, "only the one that was made is kept: {deliveries:?}");
+    assert!(!format!("{deliveries:?}{:?}{:?}", done.recipients, open.recipients).contains("shop.example"));
     opened(&fx, &named(&fx, Some("shop-1"), Some(-77))).await;
     let nobody = fx.store.erase_account(fx.account_id(), fx.now()).await;
     assert!(matches!(nobody, Err(StoreError::NotFound { .. })));

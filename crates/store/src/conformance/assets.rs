@@ -1,10 +1,10 @@
 //! Assets: every object has a row before it, is stored once, and stays as a tombstone.
 
-use domain::{Asset, AssetId, AssetRole, AssetState, Job, JobState, Scope};
+use domain::{Asset, AssetId, AssetRole, AssetState, Job, JobState, MediaKind, Scope};
 
 use super::Fixture;
 use super::fixture::at_once;
-use crate::{Flags, NewAsset, ProviderCopy, StoreError};
+use crate::{Flags, NewAsset, ProviderCopy, StoreError, StoredFile};
 
 /// An upload has a row of its own account before its bytes.
 pub async fn an_upload_is_a_row_before_it_is_a_file(fx: Fixture) {
@@ -160,15 +160,39 @@ pub async fn hidden_bytes_are_purged_and_leave_a_tombstone(fx: Fixture) {
     fx.done(kept.id, 100).await;
     let hide = Flags { hidden: Some(true), ..Flags::default() };
     assert!(fx.store.flag_job(hidden.id, account, hide, fx.now()).await.unwrap());
-    assert_eq!(fx.store.purgeable_assets(fx.now(), 10).await.unwrap(), []);
+    assert_eq!(fx.store.purgeable_assets(fx.now(), fx.after(-100_000), 10).await.unwrap(), []);
     fx.advance(60);
-    let found = fx.store.purgeable_assets(fx.now(), 10).await.unwrap();
+    let found = fx.store.purgeable_assets(fx.now(), fx.after(-100_000), 10).await.unwrap();
     assert_eq!(found.iter().map(|asset| asset.job).collect::<Vec<_>>(), [Some(hidden.id)]);
     fx.store.assets_deleted(&[found[0].id], fx.now()).await.unwrap();
-    assert_eq!(fx.store.purgeable_assets(fx.now(), 10).await.unwrap(), []);
+    assert_eq!(fx.store.purgeable_assets(fx.now(), fx.after(-100_000), 10).await.unwrap(), []);
     let tombstone = find(&fx, found[0].id).await;
     assert_eq!((tombstone.deleted_at, tombstone.sha256), (Some(fx.now()), found[0].sha256));
     assert_eq!((tombstone.state, fx.balance(account).await), (AssetState::Stored, (0, 0)));
+}
+
+/// An upload is what its bytes are; one that never arrived is given up, and so are those of an account that was closed.
+pub async fn uploads_are_known_by_content_and_given_up_in_time(fx: Fixture) {
+    let account = fx.account(0).await;
+    let (arrived, broken) = (upload(&fx, account), upload(&fx, account));
+    for upload in [&arrived, &broken] {
+        fx.store.add_asset(upload, fx.now()).await.unwrap();
+    }
+    let file = StoredFile { kind: Some(MediaKind::Video), ..fx.file() };
+    assert!(fx.store.asset_stored(arrived.id, None, &file, fx.now()).await.unwrap());
+    assert_eq!(find(&fx, arrived.id).await.kind, MediaKind::Video);
+    fx.advance(10);
+    let purgeable = async |uploads_before| {
+        let found = fx.store.purgeable_assets(fx.now(), uploads_before, 10).await.unwrap();
+        found.into_iter().map(|asset| asset.id).collect::<Vec<_>>()
+    };
+    assert_eq!(purgeable(fx.after(-20)).await, []);
+    assert_eq!(purgeable(fx.now()).await, [broken.id]);
+    fx.store.assets_deleted(&[broken.id], fx.now()).await.unwrap();
+    assert_eq!(purgeable(fx.now()).await, []);
+    fx.store.erase_account(account, fx.now()).await.unwrap();
+    fx.advance(1);
+    assert_eq!(purgeable(fx.now()).await, [arrived.id]);
 }
 
 /// Stored assets are listed by id, page by page; what is not stored is not listed.

@@ -171,6 +171,11 @@ impl Fixture {
         let task = self.word("task");
         self.running(job, &task).await;
         self.storing(job, 1).await;
+        self.stored(job, captured).await
+    }
+
+    /// Stores every output of a `storing` job → `captured` units taken; the job, `done`.
+    pub async fn stored(&self, job: JobId, captured: i64) -> Job {
         self.wake_now(job).await;
         let claimed = self.claim_this(job).await;
         for asset in self.store.assets_of(&[job]).await.expect("assets can be read") {
@@ -210,6 +215,7 @@ impl Fixture {
     /// Facts of a small stored picture.
     pub fn file(&self) -> StoredFile {
         StoredFile {
+            kind: None,
             content_type: "image/png".to_owned(),
             bytes: 1234,
             sha256: self.bytes(),

@@ -6,7 +6,7 @@ use domain::{DeliveryState, JobState, MediaKind, Recipient};
 
 use super::Fixture;
 use super::moves::{LEASE_SECONDS, PACE_SECONDS};
-use crate::{DeliveryResult, NewJob, Overview, StuckLimits};
+use crate::{DeliveryResult, NewJob, Overview, Percentiles, StuckLimits};
 
 /// Counts of states: live ones as they are, final ones only if they ended in the window.
 pub async fn states_are_counted_in_the_window(fx: Fixture) {
@@ -56,8 +56,11 @@ pub async fn models_and_outputs_are_summed_up(fx: Fixture) {
         overview.models.iter().map(|model| (model.model.as_str(), model.jobs, model.done)).collect();
     assert_eq!(models, [("maker/image-1", 3, 3), ("maker/other", 1, 0)]);
     let times = &overview.models[0];
-    assert!((times.p50_s - 80.0).abs() < 0.01, "{times:?}");
-    assert!(times.p95_s > 80.0 && times.p95_s <= 120.01, "{times:?}");
+    let stored = times.stored.unwrap();
+    assert!((stored.p50_s - 80.0).abs() < 0.01, "{times:?}");
+    assert!(stored.p95_s > 80.0 && stored.p95_s <= 120.01, "{times:?}");
+    assert!(times.delivered.is_none(), "nobody was to be told: {times:?}");
+    assert!(overview.models[1].stored.is_none(), "none of the others is done: {overview:?}");
     let images = overview.outputs.iter().find(|outputs| outputs.kind == MediaKind::Image).unwrap();
     assert_eq!((images.expected, images.stored, images.bytes), (3, 3, 3 * 1234));
 }
@@ -82,6 +85,28 @@ pub async fn deliveries_are_counted_by_state(fx: Fixture) {
         |state| overview.deliveries.iter().find(|(found, _)| *found == state).map_or(0, |(_, count)| *count);
     let counts = [DeliveryState::Pending, DeliveryState::Done, DeliveryState::Dead].map(count);
     assert_eq!(counts, [1, 1, 2]);
+}
+
+/// From its order a job is timed to its task, to its storage and to its owner.
+pub async fn the_way_of_a_job_is_timed(fx: Fixture) {
+    let account = fx.account(1_000).await;
+    let since = fx.now();
+    let mut order = fx.order_of(account, 1, 100);
+    order.jobs[0].recipients = vec![Recipient::Webhook { url: "https://shop.example/hook".to_owned() }];
+    let job = fx.open(&order).await.remove(0);
+    fx.advance(5);
+    let job = fx.running(job.id, &fx.word("task")).await;
+    fx.advance(20);
+    fx.storing(job.id, 1).await;
+    fx.advance(3);
+    fx.stored(job.id, 100).await;
+    fx.advance(2);
+    let owed = fx.store.claim_deliveries(fx.now(), fx.after(30), 10).await.unwrap();
+    assert!(fx.store.record_delivery(&owed[0], &DeliveryResult::Delivered, fx.now()).await.unwrap());
+    let overview = fx.store.overview(since, fx.after(1)).await.unwrap();
+    let after = |seconds| Some(Percentiles { p50_s: seconds, p95_s: seconds });
+    let times = &overview.models[0];
+    assert_eq!([times.task, times.stored, times.delivered], [after(5.0), after(28.0), after(30.0)]);
 }
 
 /// The oldest due row is one that nobody has and that waits for no slot.

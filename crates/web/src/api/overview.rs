@@ -16,12 +16,6 @@ use crate::problem::Problem;
 
 const WINDOW_USUAL: Duration = Duration::from_hours(24);
 const WINDOW_MAX: Duration = Duration::from_hours(90 * 24);
-/// From what age a job that is not final counts as stuck.
-const STUCK: StuckLimits = StuckLimits {
-    image: Duration::from_mins(10),
-    audio: Duration::from_mins(15),
-    video: Duration::from_mins(30),
-};
 const STUCK_MAX: u32 = 100;
 
 /// The shop in numbers.
@@ -37,7 +31,7 @@ pub(crate) struct OverviewView {
     success_rate: Option<f64>,
     /// Deliveries by state: pending and dead now, done in the window.
     deliveries: BTreeMap<&'static str, u64>,
-    /// How long models took, seconds from order to done; most jobs first.
+    /// How long done jobs took from their order to the provider's task, to storage and to delivery; most jobs first.
     #[schema(value_type = Vec<Object>)]
     models: Vec<ModelTimes>,
     /// Outputs expected and stored, and their bytes, by kind.
@@ -87,8 +81,8 @@ pub(crate) async fn get(
     let window = params.text("window").map_or(Ok(WINDOW_USUAL), read_window)?;
     let now = front.now();
     let since = now.saturating_sub(window).unwrap_or(now);
-    let overview = front.store().overview(since, now).await?;
-    let stuck = front.store().stuck_jobs(&STUCK, now, STUCK_MAX).await?;
+    let overview = front.read_overview(since, now).await?;
+    let stuck = front.store().stuck_jobs(&StuckLimits::USUAL, now, STUCK_MAX).await?;
     let of = |state: JobState| overview.states.iter().find(|(one, _)| *one == state).map_or(0, |(_, n)| *n);
     let dead = overview.deliveries.iter().find(|(state, _)| *state == DeliveryState::Dead);
     Ok(axum::Json(OverviewView {

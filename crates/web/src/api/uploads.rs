@@ -118,6 +118,7 @@ fn shown(front: &Front, id: AssetId, stored: &Stored) -> Upload {
 
 fn stored_file(stored: &Stored) -> StoredFile {
     StoredFile {
+        kind: media::kind_of(&stored.content_type),
         content_type: stored.content_type.clone(),
         bytes: stored.bytes,
         sha256: stored.sha256,
