@@ -154,7 +154,10 @@ fn outside(
 }
 
 async fn write(store: &dyn Store, ids: &Ids, transfers: &[NewTransfer]) -> Result<Credited, LedgerError> {
-    match store.credit(transfers, ids.now()).await? {
+    store::fail_point!("credit.asked", transfers.first().map_or("", |one| one.kind.as_str()));
+    let credited = store.credit(transfers, ids.now()).await?;
+    store::fail_point!("credit.written", transfers.first().map_or("", |one| one.kind.as_str()));
+    match credited {
         Credited::KeyReused => Err(LedgerError::KeyReused),
         Credited::Short => Err(LedgerError::Short),
         written @ Credited::Applied(_) => {
