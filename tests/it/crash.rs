@@ -5,9 +5,10 @@ mod case;
 mod rows;
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use acceptance::{Db, World, stories, until};
+use acceptance::{Db, IMAGE, PATIENCE, World, prompt, stories};
+use domain::TimelineEntry;
 use futures_util::future::join_all;
 use serde_json::Value;
 
@@ -15,10 +16,10 @@ use crate::repo;
 use case::Case;
 use rows::{Act, End, Row};
 
-/// After this time every lease of a killed process is over.
-const LEASE: Duration = Duration::from_secs(21);
-/// After this time that of a createTask is over, too.
-const SENDING_LEASE: Duration = Duration::from_secs(151);
+/// How long a claimed row rests after its worker was killed.
+const LEASE: Duration = Duration::from_secs(20);
+/// The same while createTask is sent.
+const SENDING_LEASE: Duration = Duration::from_secs(150);
 /// Places that one world dies at, one after the other. Its clock runs ahead of the provider's with each; the signatures of
 /// callbacks bear a quarter of an hour.
 const DEATHS: usize = 5;
@@ -57,16 +58,7 @@ stories! {
     }
 
     async fn with_an_error_at_every_point_all_jobs_end_right(db) {
-        let mut world = with_fail_points(db, "1s").await;
-        let cases = prepare_all(&world, 4).await;
-        world.arm(0, "*=error");
-        let taken = act_until_all_is_reached(&world, db, &cases).await;
-        world.disarm(0);
-        let status = world.program(0).terminate().await;
-        assert!(status.success(), "{status}\n{}", world.program(0).log());
-        // An error between a purchase and its record is found when the lease of the sending ends.
-        world.advance(SENDING_LEASE);
-        world.restart_program(0).await;
+        let (world, cases, taken) = at_every_point(db, "error", 4).await;
         for (case, taken) in cases.iter().zip(&taken) {
             case.prove_any(&world, taken).await;
         }
@@ -74,13 +66,28 @@ stories! {
     }
 
     async fn with_a_delay_at_every_point_all_jobs_end_right(db) {
-        let world = with_fail_points(db, "1s").await;
-        let cases = prepare_all(&world, 1).await;
-        world.arm(0, "*=delay:40");
-        let taken = act_until_all_is_reached(&world, db, &cases).await;
+        let (world, cases, taken) = at_every_point(db, "delay:40", 1).await;
         for (case, taken) in cases.iter().zip(&taken) {
             case.prove(&world, taken, case.natural_end()).await;
         }
+        world.finish().await;
+    }
+
+    async fn after_a_kill_the_oldest_due_row_is_acted_on_within_its_lease_and_two_seconds(db) {
+        let mut world = World::builder(db).programs(1).fail_points().start().await;
+        let customer = world.account_with("1.00").await;
+        world.arm(0, "keep.begun=kill");
+        let job = customer.order(IMAGE, prompt("[sim:duration=1s] left lying")).await;
+        world.until_killed(0).await;
+        let killed_at = world.now();
+        world.disarm(0);
+        world.restart_program(0).await;
+        customer.until_told(job.id()).await;
+        let timeline = world.store.timeline(job.id().parse().unwrap()).await.unwrap();
+        let is_end = |entry: &&TimelineEntry| entry.detail.as_deref() == Some("storing → done");
+        let ended_at = timeline.iter().find(is_end).expect("the end is in the history").at;
+        let waited = Duration::try_from(ended_at.duration_since(killed_at)).unwrap();
+        assert!(waited <= LEASE + Duration::from_secs(2), "{waited:?}");
         world.finish().await;
     }
 }
@@ -88,6 +95,7 @@ stories! {
 async fn with_fail_points(db: Db, unclear_after: &str) -> World {
     World::builder(db)
         .programs(1)
+        .log("info,web=warn")
         .fail_points()
         .flag("--unclear-after", unclear_after)
         // Until the killed program is back.
@@ -116,11 +124,37 @@ async fn killed_at(world: &mut World, row: &Row) {
     world.until_killed(0).await;
     assert_eq!(world.reached(0).last().map(String::as_str), Some(row.point));
     world.disarm(0);
-    world.advance(if matches!(row.end, End::Adopted | End::Unclear) { SENDING_LEASE } else { LEASE });
+    let lease = if matches!(row.end, End::Adopted | End::Unclear) { SENDING_LEASE } else { LEASE };
+    world.advance(lease + Duration::from_secs(1));
     world.restart_program(0).await;
     let taken = case.act().await.expect("nothing is armed any more");
     case.prove(world, &taken, row.end).await;
     assert!(world.sim.tasks().len() - tasks <= 1, "{row:?}: never two tasks");
+}
+
+/// Does every act so often while all points are armed with this action, and lets all time limits pass.
+async fn at_every_point(db: Db, action: &str, times: usize) -> (World, Vec<Case>, Vec<Value>) {
+    const UNCLEAR_AFTER: Duration = Duration::from_mins(10);
+    let mut world = with_fail_points(db, "10m").await;
+    let cases = prepare_all(&world, times).await;
+    world.arm(0, &format!("*={action}"));
+    let taken = act_until_all_is_reached(&world, db, &cases).await;
+    world.disarm(0);
+    // What came between a purchase and its record is found when the lease of the sending ends.
+    later(&mut world, SENDING_LEASE + Duration::from_secs(1)).await;
+    for (case, taken) in cases.iter().zip(&taken) {
+        case.until_at_rest(&world, taken).await;
+    }
+    later(&mut world, UNCLEAR_AFTER).await;
+    (world, cases, taken)
+}
+
+/// Stops the program and starts it again at a later time.
+async fn later(world: &mut World, by: Duration) {
+    let status = world.program(0).terminate().await;
+    assert!(status.success(), "{status}\n{}", world.program(0).log());
+    world.advance(by);
+    world.restart_program(0).await;
 }
 
 /// Every act of the rows, so often.
@@ -135,16 +169,15 @@ async fn act_until_all_is_reached(world: &World, db: Db, cases: &[Case]) -> Vec<
     let wanted: BTreeSet<&str> =
         rows::STORIES.iter().flat_map(|rows| rows::on(db, rows)).map(|row| row.point).collect();
     let taken = join_all(cases.iter().map(Case::act)).await;
-    let mut missing = Vec::new();
-    until("every fail point was reached", async || {
-        let reached: BTreeSet<String> = world.reached(0).into_iter().collect();
-        let now: Vec<&str> = wanted.iter().copied().filter(|point| !reached.contains(*point)).collect();
-        if now != missing {
-            missing = now;
-        }
-        missing.is_empty().then_some(())
-    })
-    .await;
+    let missing = || {
+        let reached = world.reached(0);
+        wanted.iter().copied().filter(|point| !reached.iter().any(|visit| visit == point)).collect::<Vec<_>>()
+    };
+    let begun = Instant::now();
+    while !missing().is_empty() {
+        assert!(begun.elapsed() < PATIENCE, "waited {PATIENCE:?} in vain for {:?}", missing());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     taken.into_iter().map(|taken| taken.expect("nothing kills the program")).collect()
 }
 
