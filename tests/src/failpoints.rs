@@ -2,6 +2,7 @@
 
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use crate::world::World;
 
@@ -27,6 +28,11 @@ impl World {
     pub fn reached(&self, index: usize) -> Vec<String> {
         let text = std::fs::read_to_string(self.desk(index, "reached")).unwrap_or_default();
         text.lines().map(str::to_owned).collect()
+    }
+
+    /// When it reached the last of them.
+    pub fn last_reached_at(&self, index: usize) -> SystemTime {
+        std::fs::metadata(self.desk(index, "reached")).unwrap().modified().unwrap()
     }
 
     /// Waits until an armed fail point has killed the program.

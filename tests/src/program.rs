@@ -45,7 +45,7 @@ impl Program {
         }
     }
 
-    /// From its next start on, its clock is ahead by this much.
+    /// From its next start on, its clock is ahead by this many seconds.
     pub(crate) const fn set_ahead(&mut self, ahead: Duration) {
         self.ahead = ahead;
     }
@@ -58,7 +58,7 @@ impl Program {
         let child = Command::new(built("kie-web"))
             .arg("serve")
             .args(&self.arguments)
-            .args((!self.ahead.is_zero()).then(|| format!("--clock-ahead={}s", self.ahead.as_secs())))
+            .args((self.ahead.as_secs() > 0).then(|| format!("--clock-ahead={}s", self.ahead.as_secs())))
             .env_clear()
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .current_dir(&self.folder)
