@@ -21,6 +21,7 @@ lint: ## Checks format, clippy and documentation; warnings are errors
 
 deny: ## Checks licences, sources and bans of all dependencies
 	tests/scripts/slim-client.sh
+	tests/scripts/no-failpoints.sh
 	tests/scripts/deny.sh
 
 bless: ## Renews the packed catalogue, printed documents and checked-query data

@@ -3,6 +3,7 @@
 
 mod arrows;
 mod callbacks;
+mod crash;
 mod delivery;
 mod deployment;
 mod docs;

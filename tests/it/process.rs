@@ -1,8 +1,11 @@
 //! The real program: killed at the worst moments, asked to stop, started twice.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
-use acceptance::{IMAGE, Job, Media, VIDEO, World, prompt, stories, until};
+use acceptance::{IMAGE, Job, LYRICS, Media, VIDEO, World, prompt, stories, until};
+use domain::JobState;
+use futures_util::{StreamExt, stream};
 use serde_json::json;
 
 stories! {
@@ -77,6 +80,29 @@ stories! {
         world.finish().await;
     }
 
+    async fn f52_a_rolling_restart_under_load_loses_nothing_and_buys_nothing_twice(db) {
+        let mut world = World::builder(db).programs(2).log("warn").flag("--max-open-jobs", "1000").start().await;
+        let customer = world.account_with("100000.00").await;
+        let marks = ["", "[sim:duration=3s]", "[sim:create=slow:2s]", "[sim:create=429:times=1]", "[sim:result=slow:3s]"];
+        let models = [LYRICS, LYRICS, LYRICS, LYRICS, IMAGE];
+        let order = |number: usize| {
+            let (customer, kind) = (customer.clone(), number % marks.len());
+            async move { customer.order(models[kind], prompt(&format!("{} rolling {number}", marks[kind]))).await }
+        };
+        let orders = stream::iter(0..500).map(order).buffer_unordered(16).collect::<Vec<Job>>();
+        let (jobs, mut seen) = tokio::join!(orders, restart_in_order(&mut world, 1));
+        seen.extend(restart_in_order(&mut world, 0).await);
+        let seen: HashSet<JobState> = seen.into_iter().collect();
+        assert!(seen.len() >= 4, "jobs were in many states, not only {seen:?}");
+        for job in &jobs {
+            let done = customer.until_told(job.id()).await;
+            let [price, held, captured, released, _] = done.money();
+            assert_eq!((done.state(), held, captured, released), ("done", price, price, 0));
+        }
+        assert_eq!((world.sim.tasks().len(), world.creates()), (500, 600), "each was bought once; a hundred were refused first");
+        world.finish().await;
+    }
+
     async fn f51_two_processes_meet_on_an_empty_database_and_both_serve(db) {
         let world = World::builder(db).programs(2).start().await;
         let customer = world.account_with("10.00").await;
@@ -111,6 +137,15 @@ stories! {
         assert_eq!(world.creates(), 6);
         world.finish().await;
     }
+}
+
+/// Stops a program as a deployment does and starts it again; the states that jobs were in at that moment.
+async fn restart_in_order(world: &mut World, index: usize) -> Vec<JobState> {
+    let overview = world.store.overview(world.now(), world.now()).await.unwrap();
+    let status = world.program(index).terminate().await;
+    assert!(status.success(), "{status}\n{}", world.program(index).log());
+    world.restart_program(index).await;
+    overview.states.into_iter().filter(|(_, jobs)| *jobs > 0).map(|(state, _)| state).collect()
 }
 
 async fn ends_well(world: &World, customer: &acceptance::Customer, job: &Job) {

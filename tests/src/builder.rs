@@ -30,6 +30,7 @@ pub struct Builder {
     pub(crate) programs: usize,
     pub(crate) media: Media,
     pub(crate) log: String,
+    pub(crate) fail_points: bool,
     callbacks: bool,
     sim: SimConfig,
     flags: Vec<(String, String)>,
@@ -60,6 +61,7 @@ impl Builder {
             programs: 0,
             media: Media::Local,
             log: "info".to_owned(),
+            fail_points: false,
             callbacks: true,
             sim,
             flags: Vec::new(),
@@ -77,6 +79,12 @@ impl Builder {
     #[must_use]
     pub fn programs(self, programs: usize) -> Self {
         Self { programs, workers: 0, ..self }
+    }
+
+    /// The programs can be killed, broken and delayed at their fail points; see [`World::arm`].
+    #[must_use]
+    pub fn fail_points(self) -> Self {
+        Self { fail_points: true, ..self }
     }
 
     /// Where files are kept.

@@ -187,10 +187,15 @@ impl Customer {
 
     /// Sends it; an instance that does not answer fails the story.
     pub async fn send(&self, request: RequestBuilder) -> Answer {
-        let answer = request.send().await.expect("the shop answers");
+        self.try_send(request).await.expect("the shop answers")
+    }
+
+    /// Sends it to an instance that may be dying.
+    pub async fn try_send(&self, request: RequestBuilder) -> reqwest::Result<Answer> {
+        let answer = request.send().await?;
         let status = answer.status().as_u16();
         let replayed = answer.headers().get("idempotent-replayed").is_some_and(|value| value == "true");
-        let bytes = answer.bytes().await.expect("the shop ends its answer");
-        Answer { status, replayed, body: serde_json::from_slice(&bytes).unwrap_or(Value::Null) }
+        let bytes = answer.bytes().await?;
+        Ok(Answer { status, replayed, body: serde_json::from_slice(&bytes).unwrap_or(Value::Null) })
     }
 }

@@ -14,6 +14,7 @@ mod audit;
 mod builder;
 mod customer;
 mod database;
+mod failpoints;
 mod instance;
 mod models;
 mod program;

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
 
 use tokio::process::{Child, Command};
 
@@ -24,6 +25,8 @@ pub(crate) fn built(name: &str) -> PathBuf {
 /// `kie-web serve` as a process.
 pub struct Program {
     variables: Vec<(String, String)>,
+    arguments: Vec<String>,
+    ahead: Duration,
     folder: PathBuf,
     starts: u32,
     is_log_read: bool,
@@ -32,13 +35,26 @@ pub struct Program {
 
 impl Program {
     /// It gets no variables but these; nothing runs yet.
-    pub(crate) fn new(variables: Vec<(String, String)>, folder: &Path) -> Self {
-        Self { variables, folder: folder.to_owned(), starts: 0, is_log_read: true, child: None }
+    pub(crate) fn new(variables: Vec<(String, String)>, arguments: Vec<String>, folder: &Path) -> Self {
+        Self {
+            variables,
+            arguments,
+            ahead: Duration::ZERO,
+            folder: folder.to_owned(),
+            starts: 0,
+            is_log_read: true,
+            child: None,
+        }
     }
 
     /// From its next start on its log goes into a pipe that nobody reads.
     pub fn leave_log_unread(&mut self) {
         self.is_log_read = false;
+    }
+
+    /// From its next start on, its clock is ahead by this many seconds.
+    pub(crate) const fn set_ahead(&mut self, ahead: Duration) {
+        self.ahead = ahead;
     }
 
     /// Starts it; it may not answer yet.
@@ -52,6 +68,8 @@ impl Program {
         };
         let child = Command::new(built("kie-web"))
             .arg("serve")
+            .args(&self.arguments)
+            .args((self.ahead.as_secs() > 0).then(|| format!("--clock-ahead={}s", self.ahead.as_secs())))
             .env_clear()
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .current_dir(&self.folder)
@@ -91,6 +109,15 @@ impl Program {
         let sent = Command::new("kill").args(["-TERM", &id]).status().await.unwrap();
         assert!(sent.success());
         tokio::time::timeout(crate::PATIENCE, child.wait()).await.expect("it stops in time").unwrap()
+    }
+
+    /// Waits until it ends by itself.
+    pub(crate) async fn wait_for_end(&mut self) -> ExitStatus {
+        let mut child = self.child.take().expect("it runs");
+        match tokio::time::timeout(crate::PATIENCE, child.wait()).await {
+            Ok(status) => status.unwrap(),
+            Err(_elapsed) => panic!("kie-web did not end in time:\n{}", self.log()),
+        }
     }
 
     pub(crate) async fn stop(&mut self) {

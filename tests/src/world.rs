@@ -103,7 +103,14 @@ impl World {
             drop(listener);
             let mut variables = variables(&flags, address, storage.as_ref());
             variables.push(("RUST_LOG".to_owned(), builder.log.clone()));
-            let mut program = Program::new(variables, folder.path());
+            let desk = folder.path().join(format!("fail-{index}"));
+            let arguments = if builder.fail_points {
+                std::fs::create_dir(&desk).unwrap();
+                vec!["--fail-points".to_owned(), desk.display().to_string()]
+            } else {
+                Vec::new()
+            };
+            let mut program = Program::new(variables, arguments, folder.path());
             program.start();
             programs.push((program, address));
         }
@@ -153,6 +160,12 @@ impl World {
                 running.services.clock.shift_offset_micros(micros);
             }
         }
+    }
+
+    /// How far this world's clock was moved by [`World::advance`].
+    fn ahead(&self) -> Duration {
+        let here = runtime::now();
+        self.now().duration_since(here).try_into().unwrap_or_default()
     }
 
     /// Sets the clock of one instance ahead of all others.
@@ -249,11 +262,13 @@ impl World {
         }
     }
 
-    /// Starts a stopped program again and waits until it answers.
+    /// Starts a stopped program again, with the clock of this world, and waits until it answers.
     pub async fn restart_program(&mut self, index: usize) {
         let base = format!("http://{}", self.addresses[index]);
         let http = self.http.clone();
+        let ahead = self.ahead();
         let program = self.program(index);
+        program.set_ahead(ahead);
         program.start();
         program.wait_until_ready(&http, &base).await;
     }
@@ -272,8 +287,7 @@ impl World {
         }
         let listener = TcpListener::bind(self.addresses[index]).await.unwrap();
         let running = serve(&config(&self.flags), &self.media, listener).await;
-        let ahead = self.now().duration_since(runtime::now());
-        running.services.clock.shift_offset_micros(i64::try_from(ahead.as_micros()).unwrap());
+        running.services.clock.shift_offset_micros(i64::try_from(self.ahead().as_micros()).unwrap());
         self.shops[index] = Shop::Here(Box::new(running));
     }
 

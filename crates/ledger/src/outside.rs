@@ -1,9 +1,12 @@
 //! Movements that come from outside a job's life: top-ups, refunds, reversals, corrections.
 
 use domain::{AccountId, Book, Job, Money, TransferId, TransferKind};
-use store::{Credited, NewTransfer, Store};
+use store::{Credited, NewTransfer, Store, TransferFilter};
 
 use crate::{Ids, LedgerError};
+
+/// Movements of one job that are looked through for an earlier one.
+const MOVEMENTS_MAX: u32 = 1000;
 
 /// Money paid in.
 #[derive(Debug, Clone)]
@@ -69,7 +72,10 @@ pub async fn top_up(store: &dyn Store, ids: &Ids, top_up: &TopUp<'_>) -> Result<
 /// Gives a captured price back, in full or in part, never more than was captured.
 pub async fn refund(store: &dyn Store, ids: &Ids, refund: &Refund<'_>) -> Result<Credited, LedgerError> {
     let refundable = refund.job.captured.minus(refund.job.refunded)?;
-    let amount = refund.amount.unwrap_or(refundable);
+    let amount = match refund.amount {
+        Some(amount) => amount,
+        None => given_before(store, refund).await?.unwrap_or(refundable),
+    };
     positive(amount).map_err(|_zero| LedgerError::AboveCaptured { refundable })?;
     let books = (Book::Revenue, Book::Available);
     let what = (amount, refund.key, Some(refund.reason));
@@ -79,6 +85,15 @@ pub async fn refund(store: &dyn Store, ids: &Ids, refund: &Refund<'_>) -> Result
         Err(LedgerError::Short) => Err(LedgerError::AboveCaptured { refundable }),
         other => other,
     }
+}
+
+/// What was given back under this key before: a repeat of "all that is left" means what was left at first.
+async fn given_before(store: &dyn Store, refund: &Refund<'_>) -> Result<Option<Money>, LedgerError> {
+    let filter =
+        TransferFilter { job: Some(refund.job.id), limit: MOVEMENTS_MAX, ..TransferFilter::default() };
+    let key = unique_key(TransferKind::Refund, refund.key);
+    let known = store.list_transfers(&filter).await?;
+    Ok(known.into_iter().find(|known| known.key == key).map(|known| known.amount))
 }
 
 /// Corrects a balance by an operator's order.
@@ -130,6 +145,10 @@ fn positive(amount: Money) -> Result<(), LedgerError> {
     if amount.is_positive() { Ok(()) } else { Err(LedgerError::NotPositive) }
 }
 
+fn unique_key(kind: TransferKind, key: &str) -> String {
+    format!("{kind}:{key}")
+}
+
 fn outside(
     ids: &Ids,
     kind: TransferKind,
@@ -145,7 +164,7 @@ fn outside(
         account,
         job: None,
         kind,
-        key: format!("{kind}:{key}"),
+        key: unique_key(kind, key),
         debit,
         credit,
         amount,
@@ -154,7 +173,10 @@ fn outside(
 }
 
 async fn write(store: &dyn Store, ids: &Ids, transfers: &[NewTransfer]) -> Result<Credited, LedgerError> {
-    match store.credit(transfers, ids.now()).await? {
+    store::fail_point!("credit.asked", transfers.first().map_or("", |one| one.kind.as_str()));
+    let credited = store.credit(transfers, ids.now()).await?;
+    store::fail_point!("credit.written", transfers.first().map_or("", |one| one.kind.as_str()));
+    match credited {
         Credited::KeyReused => Err(LedgerError::KeyReused),
         Credited::Short => Err(LedgerError::Short),
         written @ Credited::Applied(_) => {

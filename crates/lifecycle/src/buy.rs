@@ -21,6 +21,7 @@ impl Lifecycle {
             Err(error) => return self.cannot_upload(job, error).await,
         };
         let number = job.attempts.saturating_add(1);
+        store::fail_point!("buy.ready");
         match self.begin(job, number).await? {
             Began::Stale => Ok(()),
             Began::NoSlot(at) => self.write(&self.draft(job).wake_at(Some(at))).await.map(drop),
@@ -64,9 +65,11 @@ impl Lifecycle {
     }
 
     async fn send(&self, job: &Job, number: u16, input: &serde_json::Value) -> Result<(), StepError> {
+        store::fail_point!("buy.committed");
         let callback = self.policy.callbacks.then(|| self.callback_url(job.id, number)).flatten();
         tracing::debug!(job = %job.id, attempt = number, input = %input, "create.input");
         let outcome = self.ports.provider.create_task(&job.model, input, callback.as_ref()).await;
+        store::fail_point!("buy.answered", if outcome.is_ok() { "accepted" } else { "refused" });
         let mut sent = job.clone();
         sent.state = JobState::Submitting;
         sent.attempts = number;

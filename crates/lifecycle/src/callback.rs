@@ -76,7 +76,10 @@ impl Lifecycle {
         }
         let callback =
             NewCallback { job, attempt, body_hash: Sha256::digest(body).into(), body, task_id: task, at };
-        match self.store().add_callback(&callback).await {
+        store::fail_point!("callback.read");
+        let added = self.store().add_callback(&callback).await;
+        store::fail_point!("callback.kept");
+        match added {
             Ok(fresh) => tracing::info!(%job, attempt, task, fresh, "callback.received"),
             // Our token names a job that this database does not have: a restore from a backup, perhaps.
             Err(StoreError::NotFound { .. }) => {

@@ -15,11 +15,13 @@ impl Lifecycle {
     /// Makes one try of a delivery that the caller has claimed.
     pub async fn deliver(&self, delivery: &Delivery) -> Result<(), StepError> {
         let result = self.try_delivery(delivery).await?;
+        store::fail_point!("deliver.sent");
         let at = self.ids().now();
         if !self.store().record_delivery(delivery, &result, at).await? {
             tracing::debug!(delivery = %delivery.id, "delivery.stale");
             return Ok(());
         }
+        store::fail_point!("deliver.recorded");
         let (job, account, channel) = (delivery.job, delivery.account, delivery.channel);
         match result {
             DeliveryResult::Delivered => {
@@ -48,6 +50,7 @@ impl Lifecycle {
             return Ok(DeliveryResult::Dead { error: "the job is gone".to_owned() });
         };
         let webhook_key = self.store().webhook_key(delivery.account).await?;
+        store::fail_point!("deliver.ready");
         let message =
             Message { delivery, job: &job, webhook_key: &webhook_key, at: self.ids().now(), media: &[] };
         Ok(match channel.deliver(&message).await {

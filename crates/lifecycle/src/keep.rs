@@ -66,6 +66,7 @@ impl Lifecycle {
 
     /// `waiting`: whether the job has to wait for an earlier asset anyway; outputs come before extras.
     async fn keep_asset(&self, job: &Job, asset: &Asset, waiting: bool) -> Result<Tried, StepError> {
+        store::fail_point!("keep.begun");
         let error = match self.fetch(asset).await {
             Ok(kept) => return self.kept(job, asset, &kept).await,
             Err(error) => error,
@@ -143,7 +144,9 @@ impl Lifecycle {
     }
 
     async fn kept(&self, job: &Job, asset: &Asset, kept: &Kept) -> Result<Tried, StepError> {
+        store::fail_point!("keep.copied");
         let stored = self.store().asset_stored(asset.id, Some(job.fence), kept, self.ids().now()).await?;
+        store::fail_point!("keep.stored");
         if !stored {
             return Ok(Tried::Stale);
         }

@@ -22,7 +22,9 @@ impl Lifecycle {
             self.note_surplus(job).await?;
         }
         let gave_up = job.deadline_at.is_some_and(|deadline| deadline <= self.ids().now());
-        match self.read(job, task).await {
+        let read = self.read(job, task).await;
+        store::fail_point!("observe.read");
+        match read {
             Ok(record) => match &record.word {
                 TaskWord::Success if has_results(&record) => self.succeeded(job, &record).await,
                 TaskWord::Success if gave_up => {
@@ -247,7 +249,9 @@ impl Lifecycle {
             self.store().note(job.id, &[entry], self.ids().now()).await?;
             return Ok(false);
         }
+        store::fail_point!("adopt.read");
         let saved = self.store().save_task(job.id, attempt.number, task, self.ids().now()).await?;
+        store::fail_point!("adopt.saved");
         Ok(matches!(saved, TaskSaved::Saved | TaskSaved::Known))
     }
 

@@ -188,7 +188,9 @@ impl<'a> Draft<'a> {
 impl Lifecycle {
     /// Commits a step and tells the log what moved.
     pub(crate) async fn write(&self, draft: &Draft<'_>) -> Result<Recorded, StepError> {
+        store::fail_point!("step.made", draft.step.patch.state);
         let recorded = self.store().record(&draft.step).await?;
+        store::fail_point!("step.recorded", draft.step.patch.state);
         match recorded {
             Recorded::Applied => log_step(draft.job, &draft.step),
             Recorded::Stale => {

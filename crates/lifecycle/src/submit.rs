@@ -272,8 +272,10 @@ impl Lifecycle {
     }
 
     async fn place(&self, order: &NewOrder) -> Result<Submitted, SubmitError> {
+        store::fail_point!("order.checked");
         match self.store().place(order).await? {
             Placed::Opened(jobs) => {
+                store::fail_point!("order.placed");
                 log_opened(&jobs);
                 Ok(Submitted { jobs, replayed: false })
             }

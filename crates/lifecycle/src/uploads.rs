@@ -72,14 +72,17 @@ impl Lifecycle {
             .read(&asset.object, content_type, bytes)
             .await
             .map_err(|error: KeepError| later(format!("cannot be read: {error}")))?;
+        store::fail_point!("input.opened");
         let url = self
             .ports
             .provider
             .upload(file)
             .await
             .map_err(|error: ReadFailure| later(format!("cannot be uploaded: {error}")))?;
+        store::fail_point!("input.uploaded");
         let copy = ProviderCopy { url: url.clone(), until: self.after(COPY_USABLE) };
         self.store().set_provider_copy(asset.id, &copy).await?;
+        store::fail_point!("input.kept");
         tracing::info!(account = %asset.account, asset = %asset.id, bytes, "input.uploaded");
         Ok(url)
     }

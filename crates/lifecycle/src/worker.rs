@@ -169,6 +169,7 @@ impl Worker {
         if limit > 0 {
             let claim = ClaimJobs { now, lease_until, limit, slots: lifecycle.policy().create_slots };
             for job in lifecycle.store().claim_jobs(&claim).await? {
+                store::fail_point!("worker.claimed");
                 claimed += 1;
                 self.start_job(job).await;
             }
@@ -176,6 +177,7 @@ impl Worker {
         let limit = room(&self.delivery_slots);
         if limit > 0 {
             for delivery in lifecycle.store().claim_deliveries(now, lease_until, limit).await? {
+                store::fail_point!("worker.claimed_delivery");
                 claimed += 1;
                 self.start_delivery(delivery).await;
             }

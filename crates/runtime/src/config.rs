@@ -49,6 +49,10 @@ pub struct Config {
     /// The shop's own identities and old addresses.
     #[command(flatten)]
     pub shop: ShopConfig,
+    /// Tests of crashes.
+    #[cfg(feature = "failpoints")]
+    #[command(flatten)]
+    pub crash: CrashConfig,
 }
 
 /// The database.
@@ -272,6 +276,18 @@ pub struct ShopConfig {
     /// Language of pages and messages where the customer chose none.
     #[arg(long, env = "DEFAULT_LANGUAGE", default_value = "ru", value_parser = ["ru", "en"])]
     pub default_language: String,
+}
+
+/// What only tests of crashes set; no variable does.
+#[cfg(feature = "failpoints")]
+#[derive(Debug, Clone, Args)]
+pub struct CrashConfig {
+    /// The folder by which fail points are armed.
+    #[arg(long, hide = true)]
+    pub fail_points: Option<PathBuf>,
+    /// How far this process's clock is ahead, so that leases of a killed one are over.
+    #[arg(long, hide = true, value_parser = duration)]
+    pub clock_ahead: Option<Duration>,
 }
 
 /// Logs.

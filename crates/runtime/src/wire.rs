@@ -226,7 +226,19 @@ pub async fn open_services_over(config: &Config, media: MediaStore) -> anyhow::R
     if skew.is_alarming() {
         tracing::error!(skew_ms = skew.micros / 1000, "clock.skew: the database's clock differs from ours");
     }
+    #[cfg(feature = "failpoints")]
+    arm(&config.crash, &clock);
     Ok(Services { lifecycle, media, links, clock })
+}
+
+/// Prepares this process to be killed, broken and delayed by a test.
+#[cfg(feature = "failpoints")]
+fn arm(config: &crate::config::CrashConfig, clock: &OffsetClock) {
+    if let Some(folder) = &config.fail_points {
+        store::failpoints::install(folder.clone());
+    }
+    let ahead = config.clock_ahead.map_or(0, |ahead| i64::try_from(ahead.as_micros()).unwrap_or(i64::MAX));
+    clock.shift_offset_micros(ahead);
 }
 
 fn kie_client(config: &KieConfig) -> anyhow::Result<Client> {

@@ -180,6 +180,7 @@ async fn write(store: &PostgresStore, transfers: &[NewTransfer], at: Timestamp) 
         delta.held,
     );
     let first_written = first_written.fetch_one(&mut *transaction).await.map_err(store_error)?;
+    store::fail_point!("postgres.credit.written", first.kind);
     if first_written {
         transaction.commit().await.map_err(store_error)?;
     } else {

@@ -272,6 +272,7 @@ async fn stored_in(
     .execute(&mut *db)
     .await
     .meaning()?;
+    store::fail_point!("sqlite.asset.stored");
     touch_job(db, id, stored.rows_affected(), at).await
 }
 

@@ -121,6 +121,8 @@ async fn add_in(db: &mut SqliteConnection, callback: &OwnedCallback) -> Result<b
         reason: WakeReason::Callback,
         at_most_every: Duration::ZERO,
     };
+    store::fail_point!("sqlite.callback.added");
     wake_in(db, &wake).await?;
+    store::fail_point!("sqlite.callback.woken");
     Ok(added.rows_affected() == 1)
 }

@@ -133,6 +133,7 @@ async fn claim_in(
     .execute(&mut *db)
     .await
     .meaning()?;
+    store::fail_point!("sqlite.delivery.leased");
     let rows =
         delivery_rows!("where id in (select unhex(value) from json_each(?1)) order by wake_at, rowid", ids,);
     read_all(rows.fetch_all(db).await.meaning()?)
@@ -199,6 +200,7 @@ async fn record_in(
     if recorded.rows_affected() == 0 {
         return Ok(false);
     }
+    store::fail_point!("sqlite.delivery.ended");
     touch_job(db, delivery.job, at).await?;
     Ok(true)
 }

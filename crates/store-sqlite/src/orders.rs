@@ -46,11 +46,15 @@ async fn place_in(db: &mut SqliteConnection, order: &NewOrder) -> Result<Placed,
     for (index, job) in jobs.iter().enumerate() {
         insert_job(db, order, job, to_integer(index)?).await?;
     }
+    store::fail_point!("sqlite.place.jobs");
     count_free(db, order).await?;
+    store::fail_point!("sqlite.place.free");
     add_transfers_in(db, &holds(order), order.at).await?;
+    store::fail_point!("sqlite.place.held");
     for job in &order.jobs {
         add_entries_in(db, job.id, &job.timeline, order.at).await?;
     }
+    store::fail_point!("sqlite.place.told");
     Ok(Placed::Opened(jobs))
 }
 

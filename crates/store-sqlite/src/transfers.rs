@@ -105,6 +105,7 @@ pub(crate) async fn add_transfers_in(
         insert(db, transfer, at).await?;
     }
     let Some(first) = transfers.first() else { return Ok(()) };
+    store::fail_point!("sqlite.transfers.written", first.kind);
     let delta = account_delta(transfers).map_err(|error| StoreError::Internal(Box::new(error)))?;
     let account = first.account.as_uuid();
     let moved = sqlx::query!(
@@ -159,8 +160,10 @@ async fn credit_in(
     require_account(db, transfers).await?;
     for refund in transfers.iter().filter(|transfer| transfer.kind == TransferKind::Refund) {
         add_refund(db, refund, at).await?;
+        store::fail_point!("sqlite.credit.refunded");
     }
     add_transfers_in(db, transfers, at).await?;
+    store::fail_point!("sqlite.credit.moved", first.kind);
     Ok(Credited::Applied(transfers.iter().map(|transfer| written(transfer, at)).collect()))
 }
 

@@ -11,6 +11,7 @@ mod callbacks;
 pub mod conformance;
 mod deliveries;
 mod error;
+pub mod failpoints;
 mod jobs;
 mod orders;
 mod reports;

@@ -23,9 +23,13 @@ pub(super) async fn begin_in(db: &mut SqliteConnection, begin: &BeginAttempt) ->
     {
         return Ok(Began::NoSlot(free_at));
     }
+    store::fail_point!("sqlite.begin.slot");
     move_trial(db, begin.next_trial_at).await?;
+    store::fail_point!("sqlite.begin.trial");
     enter_submitting(db, begin).await?;
+    store::fail_point!("sqlite.begin.moved");
     add_entries_in(db, begin.job, &begin.timeline, begin.at).await?;
+    store::fail_point!("sqlite.begin.told");
     Ok(Began::Committed)
 }
 
@@ -106,6 +110,7 @@ async fn enter_submitting(db: &mut SqliteConnection, begin: &BeginAttempt) -> Re
         .execute(&mut *db)
         .await
         .meaning()?;
+    store::fail_point!("sqlite.begin.attempt");
     sqlx::query!(
         "update job set state = 'submitting', attempts = ?2, entered_at = ?3, updated_at = ?3, version = version + 1,
            wake_at = ?4, lease_until = ?4
@@ -149,6 +154,7 @@ pub(super) async fn save_task_in(
         None => {}
     }
     set_task(db, job, attempt, task_id, at).await?;
+    store::fail_point!("sqlite.task.set");
     sqlx::query!(
         "update job set wake_at = min(coalesce(wake_at, ?2), ?2), wake_seq = wake_seq + 1
          where id = ?1 and state in ('pending', 'submitting', 'unclear', 'failed')",
@@ -158,6 +164,7 @@ pub(super) async fn save_task_in(
     .execute(db)
     .await
     .meaning()?;
+    store::fail_point!("sqlite.task.woken");
     Ok(TaskSaved::Saved)
 }
 

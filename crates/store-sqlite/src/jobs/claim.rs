@@ -178,6 +178,7 @@ async fn lease(db: &mut SqliteConnection, chosen: &[Uuid], until: Timestamp) -> 
     .execute(&mut *db)
     .await
     .meaning()?;
+    store::fail_point!("sqlite.claim.leased");
     let rows = job_rows!("where id in (select unhex(value) from json_each(?1))", ids)
         .fetch_all(db)
         .await

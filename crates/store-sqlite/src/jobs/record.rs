@@ -16,21 +16,29 @@ pub(super) async fn record_in(db: &mut SqliteConnection, step: &Step) -> Result<
     if !patch_job(db, step).await? {
         return Ok(Recorded::Stale);
     }
+    store::fail_point!("sqlite.record.patched", step.patch.state);
     add_sums(db, step).await?;
+    store::fail_point!("sqlite.record.summed", step.patch.state);
     if let Some((attempt, answer)) = &step.answer {
         set_answer_in(db, step.job, *attempt, answer).await?;
+        store::fail_point!("sqlite.record.answered", step.patch.state);
     }
     if let Some((attempt, task)) = &step.task {
         follow_task_in(db, step.job, *attempt, task, step.at).await?;
+        store::fail_point!("sqlite.record.followed", step.patch.state);
     }
     add_transfers_in(db, &step.transfers, step.at).await?;
+    store::fail_point!("sqlite.record.moved", step.patch.state);
     for asset in &step.assets {
         add_asset_in(db, asset, step.at).await?;
+        store::fail_point!("sqlite.record.announced", step.patch.state);
     }
     for delivery in &step.deliveries {
         add_delivery(db, step, delivery).await?;
+        store::fail_point!("sqlite.record.owed", step.patch.state);
     }
     add_entries_in(db, step.job, &step.timeline, step.at).await?;
+    store::fail_point!("sqlite.record.told", step.patch.state);
     Ok(Recorded::Applied)
 }
 

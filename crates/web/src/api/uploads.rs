@@ -96,10 +96,13 @@ where
         object: object.clone(),
     };
     front.store().add_asset(&asset, ids.now()).await?;
+    store::fail_point!("upload.announced");
     let bytes_max = front.settings().upload_max_bytes;
     let stored = media::keep_upload(&front.app.media, &object, bytes_max, pieces).await;
     let stored = stored.map_err(|error| refused(error, bytes_max))?;
+    store::fail_point!("upload.written");
     front.store().asset_stored(id, None, &stored_file(&stored), ids.now()).await?;
+    store::fail_point!("upload.kept");
     tracing::info!(%account, asset = %id, bytes = stored.bytes, content_type = stored.content_type, "upload.stored");
     Ok(shown(front, id, &stored))
 }

@@ -75,7 +75,11 @@ async fn operators_refund_what_was_captured_and_decide_what_is_unclear_only() {
     assert_eq!(read(refund("r1", json!({ "amount": 13, "reason": "sorry" })).await.unwrap()).await.0, 200);
     let refused = refund("r2", json!({ "amount": 51, "reason": "x" })).await.unwrap();
     assert_eq!(problem(refused, 409, "refund-too-large").await["refundable"], 50);
-    assert_eq!(read(refund("r3", json!({ "reason": "rest" })).await.unwrap()).await.1["change"], 50);
+    let rest = json!({ "reason": "rest" });
+    for expected in [201, 200] {
+        let (status, movement) = read(refund("r3", rest.clone()).await.unwrap()).await;
+        assert_eq!((status, &movement["change"]), (expected, &json!(50)), "a repeat gives the first answer");
+    }
     let (_, balance) = read(shop.get(&customer, "/v1/balance").send().await.unwrap()).await;
     assert_eq!((&balance["available"], &balance["held"]), (&json!(1000), &json!(0)));
     let resolve =
