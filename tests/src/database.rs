@@ -59,6 +59,17 @@ impl Database {
         Outage::Away(server.clone(), name.clone())
     }
 
+    /// Runs a statement past everybody.
+    pub(crate) async fn edit(&self, statement: &str) {
+        if let Some((server, name)) = &self.server {
+            return run(&server.clone().database(name), statement.to_owned()).await;
+        }
+        let options: SqliteConnectOptions = self.url.parse().unwrap();
+        let mut connection = options.busy_timeout(crate::PATIENCE).connect().await.unwrap();
+        connection.execute(AssertSqlSafe(statement.replace("kie.", ""))).await.unwrap();
+        connection.close().await.unwrap();
+    }
+
     pub(crate) fn url(&self) -> &str {
         &self.url
     }

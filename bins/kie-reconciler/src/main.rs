@@ -11,7 +11,9 @@ use clap::Parser;
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = cli::Cli::parse();
-    if let Err(error) = runtime::init_telemetry(&cli.log, "warn") {
+    // A worker tells what happens; a command has its own words.
+    let level = if matches!(cli.command, cli::Command::Watch { .. }) { "info" } else { "warn" };
+    if let Err(error) = runtime::init_telemetry(&cli.log, level) {
         return show::fail(&error, cli.json);
     }
     match commands::run(&cli).await {
