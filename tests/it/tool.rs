@@ -17,13 +17,11 @@ stories! {
         let jobs = join_all((0..14).map(|number| customer.order(IMAGE, prompt(&format!("caught up {number}"))))).await;
         until("the first window is used up", async || (world.creates() >= 6).then_some(())).await;
         world.stop_shop(0).await;
-        let at = |minutes| world.now().saturating_add(Duration::from_mins(minutes)).unwrap();
-        let status = async |minutes| operations::status(&*world.store, Duration::from_hours(24), at(minutes)).await.unwrap();
         let is_on = |alarms: &[String]| alarms.iter().any(|alarm| alarm.contains("no worker was seen"));
-        assert!(!is_on(&status(0).await.alarms));
-        assert!(is_on(&status(3).await.alarms), "within minutes");
+        assert!(!is_on(&status_in(&world, 0).await.alarms));
+        assert!(is_on(&status_in(&world, 3).await.alarms), "within minutes");
         world.advance(Duration::from_hours(5));
-        assert!(status(0).await.stuck >= 8);
+        assert!(status_in(&world, 0).await.stuck >= 8);
         let before = world.creates();
         world.start_shop(0, &[]).await;
         for job in &jobs {
@@ -38,7 +36,7 @@ stories! {
         let windows = times.windows(7).map(|seven| seven[6] - seven[0]);
         // The provider sees them a moment after their slot was taken.
         assert!(windows.clone().all(|ms| ms > 9_000), "no burst over the limit: {times:?}");
-        assert!(!is_on(&status(0).await.alarms));
+        assert!(!is_on(&status_in(&world, 0).await.alarms));
         world.finish().await;
     }
 
@@ -133,7 +131,8 @@ stories! {
         let id = customer.id.to_string();
         let words = ["account", "token", &id, "--role", "customer", "--json", "--reason", "a second device"];
         let made = world.reconciler(&words).await.json(0);
-        let second = acceptance::Customer { token: made["token"].as_str().unwrap().to_owned(), ..customer.clone() };
+        let mut second = customer.clone();
+        second.token = made["token"].as_str().unwrap().to_owned();
         second.get("/v1/balance").await.expect(200);
         let tokens = world.reconciler(&["account", "tokens", &id, "--json"]).await.json(0);
         assert_eq!((tokens.as_array().unwrap().len(), &tokens[1]["id"]), (2, &made["id"]));
@@ -238,6 +237,12 @@ stories! {
     }
 }
 
+/// What an operator sees in so many minutes.
+async fn status_in(world: &World, minutes: u64) -> operations::StatusReport {
+    let at = world.now().saturating_add(Duration::from_mins(minutes)).unwrap();
+    operations::status(&*world.store, Duration::from_hours(24), at).await.unwrap()
+}
+
 /// The files of an archive by name.
 fn unzipped(path: &std::path::Path) -> BTreeMap<String, Vec<u8>> {
     let mut archive = zip::ZipArchive::new(std::fs::File::open(path).unwrap()).unwrap();
@@ -246,7 +251,7 @@ fn unzipped(path: &std::path::Path) -> BTreeMap<String, Vec<u8>> {
             let mut file = archive.by_index(index).unwrap();
             let mut bytes = Vec::new();
             file.read_to_end(&mut bytes).unwrap();
-            (file.name().to_owned(), bytes)
+            (file.name().unwrap().into_owned(), bytes)
         })
         .collect()
 }

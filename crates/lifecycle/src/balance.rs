@@ -134,7 +134,8 @@ mod tests {
 
     #[test]
     fn the_tolerance_grows_with_consumption_and_with_what_is_unknown() {
-        let tolerance = |consumption| reading(Some(&first()), credits("0"), consumption, at(1)).tolerance_micro;
+        let tolerance =
+            |consumption| reading(Some(&first()), credits("0"), consumption, at(1)).tolerance_micro;
         assert_eq!(tolerance(consumed("100", 0, 0)), 300_000_000, "100, and 100 for each that was in flight");
         assert_eq!(tolerance(consumed("10000", 0, 0)), 400_000_000);
         assert_eq!(tolerance(consumed("100", 3, 1)), 700_000_000);

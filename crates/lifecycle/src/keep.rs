@@ -123,7 +123,11 @@ impl Lifecycle {
 
     /// A dead link is renewed: by the record, which may name another, else by a fresh download link. What came of the
     /// last link tried; nothing if there is none.
-    pub(crate) async fn fetch_anew(&self, asset: &Asset, moved: Option<&str>) -> Option<Result<Kept, KeepError>> {
+    pub(crate) async fn fetch_anew(
+        &self,
+        asset: &Asset,
+        moved: Option<&str>,
+    ) -> Option<Result<Kept, KeepError>> {
         if let Some(url) = moved {
             let tried = self.ports.vault.copy(url, &asset.object, kind_of(asset)).await;
             if matches!(tried, Ok(_) | Err(KeepError::Storage(_))) {

@@ -61,7 +61,11 @@ impl Lifecycle {
             return Ok(());
         }
         // Other bytes under this name would be served as what was sold.
-        self.ports.vault.delete(std::slice::from_ref(&asset.object)).await.map_err(|error| error.to_string())?;
+        self.ports
+            .vault
+            .delete(std::slice::from_ref(&asset.object))
+            .await
+            .map_err(|error| error.to_string())?;
         Err("the provider has other bytes now".to_owned())
     }
 }

@@ -45,9 +45,13 @@ pub async fn provider_note(
             let balance = reading.balance;
             let note = match reading.drift_micro {
                 None if reading.number == 1 => {
-                    format!("KIE's balance is {balance} credits; no worker has kept a reading to compare with yet")
+                    format!(
+                        "KIE's balance is {balance} credits; no worker has kept a reading to compare with yet"
+                    )
                 }
-                None => format!("KIE's balance is {balance} credits; it was topped up since the last reading"),
+                None => {
+                    format!("KIE's balance is {balance} credits; it was topped up since the last reading")
+                }
                 Some(drift) => format!(
                     "KIE's balance is {balance} credits; since the last reading {} credits left it beyond what our jobs \
                      consumed, {} are tolerated",

@@ -50,9 +50,13 @@ pub async fn export(
     (out, now): (&Path, Timestamp),
     tell: Tell<'_>,
 ) -> anyhow::Result<ExportReport> {
-    let owner = store.find_account(account).await?.with_context(|| format!("there is no account {account}"))?;
-    let currency: Currency =
-        store.currency().await?.context("the shop was never opened, so there is nothing to export")?.parse()?;
+    let owner =
+        store.find_account(account).await?.with_context(|| format!("there is no account {account}"))?;
+    let currency: Currency = store
+        .currency()
+        .await?
+        .context("the shop was never opened, so there is nothing to export")?
+        .parse()?;
     ensure!(!out.exists(), "{} is there already", out.display());
     let zip = ZipFile::create(out)?;
     let mut export = Export { store, media, zip, currency, report: ExportReport::default(), tell };

@@ -5,8 +5,8 @@ use media::MediaStore;
 use serde::Serialize;
 use store::{AuditFinding, Store, StoreError};
 
-use crate::audit::{MediaAudit, compare_all};
 use crate::Tell;
+use crate::audit::{MediaAudit, compare_all};
 
 /// Rows are read, and objects compared, in pages of this size.
 const PAGE: u32 = 500;

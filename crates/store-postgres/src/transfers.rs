@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 use domain::{AccountId, Scope, Timestamp, Transfer, TransferId, TransferKind};
-use store::{Credited, Delta, NewTransfer, Recounted, StoreError, TransferFilter, TransferStore, account_delta};
+use store::{
+    Credited, Delta, NewTransfer, Recounted, StoreError, TransferFilter, TransferStore, account_delta,
+};
 use uuid::Uuid;
 
 use crate::PostgresStore;
@@ -249,12 +251,11 @@ fn written(new: &NewTransfer, at: Timestamp) -> Transfer {
 async fn recount(store: &PostgresStore, account: AccountId) -> Result<Recounted, StoreError> {
     let id = account.as_uuid();
     let mut transaction = store.pool.begin().await.map_err(store_error)?;
-    let before =
-        sqlx::query!("select available, held from kie.account where id = $1 for no key update", id)
-            .fetch_optional(&mut *transaction)
-            .await
-            .map_err(store_error)?
-            .ok_or(StoreError::NotFound { what: "account" })?;
+    let before = sqlx::query!("select available, held from kie.account where id = $1 for no key update", id)
+        .fetch_optional(&mut *transaction)
+        .await
+        .map_err(store_error)?
+        .ok_or(StoreError::NotFound { what: "account" })?;
     let after = sqlx::query!(
         r#"with fold as (
              select coalesce(sum(case when credit = 'available' then amount when debit = 'available' then -amount end), 0)

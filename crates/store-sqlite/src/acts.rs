@@ -30,11 +30,13 @@ impl ActStore for SqliteStore {
     }
 
     async fn list_acts(&self, limit: u32) -> Result<Vec<Act>, StoreError> {
-        let rows =
-            sqlx::query!("select seq, at, command, subject, reason from act order by seq desc limit ?1", limit)
-                .fetch_all(self.readers())
-                .await
-                .meaning()?;
+        let rows = sqlx::query!(
+            "select seq, at, command, subject, reason from act order by seq desc limit ?1",
+            limit
+        )
+        .fetch_all(self.readers())
+        .await
+        .meaning()?;
         let acts = rows.into_iter().map(|row| {
             let at = Cell { table: "act", id: &row.seq }.time("at", row.at)?;
             Ok(Act { at, command: row.command, subject: row.subject, reason: row.reason })

@@ -117,7 +117,11 @@ async fn find_due(db: &mut SqliteConnection, now: Timestamp, limit: u32) -> Resu
 }
 
 /// What could be claimed; nothing is.
-pub(crate) async fn due(store: &SqliteStore, now: Timestamp, limit: u32) -> Result<Vec<Delivery>, StoreError> {
+pub(crate) async fn due(
+    store: &SqliteStore,
+    now: Timestamp,
+    limit: u32,
+) -> Result<Vec<Delivery>, StoreError> {
     let now = micros(now);
     let rows = delivery_rows!(
         "where wake_at is not null and wake_at <= ?1 and (lease_until is null or lease_until <= ?1)

@@ -3,7 +3,9 @@
 use async_trait::async_trait;
 use domain::{AccountId, JobId, Scope, Timestamp, Transfer, TransferId, TransferKind};
 use sqlx::SqliteConnection;
-use store::{Credited, Delta, NewTransfer, Recounted, StoreError, TransferFilter, TransferStore, account_delta};
+use store::{
+    Credited, Delta, NewTransfer, Recounted, StoreError, TransferFilter, TransferStore, account_delta,
+};
 use uuid::Uuid;
 
 use crate::SqliteStore;

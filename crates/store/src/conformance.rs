@@ -219,11 +219,7 @@ macro_rules! conformance_tests {
             $crate::conformance_group!(
                 $store,
                 readings,
-                [
-                    consumption_is_summed_in_its_window,
-                    a_reading_is_kept_once,
-                    acts_are_kept_in_their_order,
-                ]
+                [consumption_is_summed_in_its_window, a_reading_is_kept_once, acts_are_kept_in_their_order,]
             );
             $crate::conformance_group!(
                 $store,

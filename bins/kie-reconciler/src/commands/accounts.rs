@@ -22,9 +22,7 @@ pub(crate) async fn run(json: bool, command: &AccountCommand) -> anyhow::Result<
         }
         AccountCommand::Token { id, role, act, database } => token(json, database, (id, role), act).await,
         AccountCommand::Tokens { id, database } => tokens(json, database, id).await,
-        AccountCommand::Revoke { id, token, act, database } => {
-            revoke(json, database, (id, token), act).await
-        }
+        AccountCommand::Revoke { id, token, act, database } => revoke(json, database, (id, token), act).await,
         AccountCommand::Topup { id, amount, key, act, database } => {
             topup(json, database, (id, amount, key), act).await
         }
@@ -68,7 +66,8 @@ async fn token(
     act: &Act,
 ) -> anyhow::Result<ExitCode> {
     let (account, role) = (account_id(id)?, operations::parse_role(role)?);
-    if let Some(code) = stop(json, act, &format!("make a token for account {account} with the role {role}"))? {
+    if let Some(code) = stop(json, act, &format!("make a token for account {account} with the role {role}"))?
+    {
         return Ok(code);
     }
     let store = runtime::open_store(database).await?;
@@ -99,7 +98,8 @@ async fn revoke(
     (id, token): (&str, &str),
     act: &Act,
 ) -> anyhow::Result<ExitCode> {
-    let token = token.parse().with_context(|| format!("`{token}` is not a token's id: see `account tokens`"))?;
+    let token =
+        token.parse().with_context(|| format!("`{token}` is not a token's id: see `account tokens`"))?;
     let store = runtime::open_store_for_reading(database).await?;
     let account = existing(&*store, id).await?;
     if !store.list_tokens(account).await?.iter().any(|kept| kept.id == token) {

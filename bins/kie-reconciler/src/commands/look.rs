@@ -27,8 +27,7 @@ pub(crate) async fn audit(
     };
     let media = media.as_ref().map(|media| (media, depth));
     let bar = Progress::new(json, "objects and rows compared", None);
-    let mut report =
-        operations::audit_telling(&*store, media, runtime::now(), &|more| bar.add(more)).await?;
+    let mut report = operations::audit_telling(&*store, media, runtime::now(), &|more| bar.add(more)).await?;
     bar.clear();
     if let Some(provider) = provider {
         report.provider = Some(operations::provider_note(&*store, &*provider, runtime::now()).await?);
@@ -116,7 +115,8 @@ fn status_text(report: &StatusReport, hours: u64) -> String {
     };
     let processes: Vec<_> =
         report.processes.iter().map(|(name, ago)| format!("{name} ({ago} s ago)")).collect();
-    let oldest = report.oldest_due_s.map_or("nothing waits".to_owned(), |waits| format!("waits for {waits} s"));
+    let oldest =
+        report.oldest_due_s.map_or("nothing waits".to_owned(), |waits| format!("waits for {waits} s"));
     format!(
         "jobs        {} (open now, ended in {hours} h)\ndeliveries  {}\nworkers     {}\noldest due  {oldest}\n\n{}\n\n{}\n\n\
          {alarms}",

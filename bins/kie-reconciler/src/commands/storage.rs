@@ -55,8 +55,7 @@ pub(crate) async fn sweep(
     let store = runtime::open_store_for_reading(database).await?;
     let media = runtime::open_media(storage)?;
     let bar = Progress::new(json, "objects and rows looked at", None);
-    let survey =
-        operations::survey(&*store, &media, (runtime::now(), older), &|more| bar.add(more)).await?;
+    let survey = operations::survey(&*store, &media, (runtime::now(), older), &|more| bar.add(more)).await?;
     bar.clear();
     let rows = if tombstones { survey.missing.len() } else { 0 };
     let what = format!("delete {} objects and mark {rows} rows as deleted", survey.orphans.len());
@@ -67,8 +66,8 @@ pub(crate) async fn sweep(
         deleted = operations::delete_orphans(&*store, &media, &survey.orphans, &|more| bar.add(more)).await?;
         if tombstones {
             let why = (act.reason.as_str(), runtime::now());
-            marked =
-                operations::give_up_rows(&*store, &media, &survey.missing, why, &|more| bar.add(more)).await?;
+            marked = operations::give_up_rows(&*store, &media, &survey.missing, why, &|more| bar.add(more))
+                .await?;
         }
         bar.clear();
         let subject = format!("{deleted} objects deleted, {marked} rows marked as deleted");
@@ -172,10 +171,9 @@ pub(crate) async fn export(
     let media = runtime::open_media(storage)?;
     let account = account_id(account)?;
     let bar = Progress::new(json, "files", None);
-    let report =
-        operations::export(&*store, &media, account, (out, runtime::now()), &|more| bar.add(more))
-            .await
-            .with_context(|| format!("account {account} was not exported"))?;
+    let report = operations::export(&*store, &media, account, (out, runtime::now()), &|more| bar.add(more))
+        .await
+        .with_context(|| format!("account {account} was not exported"))?;
     bar.clear();
     store.close().await;
     show::print(json, &report, |report| export_text(report, out))?;

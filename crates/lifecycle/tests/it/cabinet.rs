@@ -146,7 +146,11 @@ impl Vault for Cabinet {
                     Some(MediaKind::Text) => "application/json",
                 };
                 let kept = kept(content_type, 3);
-                Ok(if matches!(self.fate(source_url), Link::Other) { Kept { sha256: [8; 32], ..kept } } else { kept })
+                Ok(if matches!(self.fate(source_url), Link::Other) {
+                    Kept { sha256: [8; 32], ..kept }
+                } else {
+                    kept
+                })
             }
         };
         self.gate.stop("after copy").await;

@@ -84,7 +84,10 @@ fn a_stored_file_that_is_gone_is_fetched_again() {
         assert_eq!((restored.len(), &restored[0].trouble), (1, &None));
         assert_eq!(world.cabinet.objects(), objects);
         let now = world.job(job).await;
-        assert_eq!((now.state, now.captured, now.entered_at), (JobState::Done, done.captured, done.entered_at));
+        assert_eq!(
+            (now.state, now.captured, now.entered_at),
+            (JobState::Done, done.captured, done.entered_at)
+        );
         assert!(world.history(job).await.iter().any(|(_, words)| words.contains("the bucket lost it")));
         world.work().await;
         world.prove().await;
@@ -102,7 +105,10 @@ fn other_bytes_are_not_taken_for_what_was_sold() {
         world.cabinet.remove(&object);
         world.cabinet.set("", Link::Other);
         let restored = world.life.restore_files(job, "look").await.unwrap();
-        assert!(restored[0].trouble.as_deref().is_some_and(|words| words.contains("other bytes")), "{restored:?}");
+        assert!(
+            restored[0].trouble.as_deref().is_some_and(|words| words.contains("other bytes")),
+            "{restored:?}"
+        );
         assert!(world.cabinet.objects().is_empty());
         world.cabinet.set("", Link::Gone);
         let restored = world.life.restore_files(job, "look").await.unwrap();

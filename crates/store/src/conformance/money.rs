@@ -220,7 +220,8 @@ pub async fn a_recount_keeps_sound_balances(fx: Fixture) {
     assert_eq!(recounted.before, recounted.after);
     assert_eq!((recounted.after.available, recounted.after.held), (900, 100));
     let racing = at_once(16, |number| {
-        let (store, topup, at) = (fx.store.clone(), fx.topup(account, &format!("race {number}"), 10), fx.now());
+        let (store, topup, at) =
+            (fx.store.clone(), fx.topup(account, &format!("race {number}"), 10), fx.now());
         async move {
             if number % 2 == 0 {
                 store.recount(account).await.expect("it is counted");
