@@ -67,6 +67,7 @@ create table kie.job (
   outputs_ordered  smallint not null check (outputs_ordered between 1 and 32),
   attempts         smallint not null default 0,
   cost             bigint check (cost >= 0),
+  recorded_at      timestamptz,
   task_id          text,
   created_at       timestamptz not null,
   entered_at       timestamptz not null,
@@ -255,6 +256,23 @@ create table kie.model_health (
   off_since  timestamptz
 );
 
+create table kie.act (
+  seq      bigint generated always as identity primary key,
+  at       timestamptz not null,
+  command  text not null,
+  subject  text not null,
+  reason   text not null
+);
+
+create table kie.credit_reading (
+  number     integer primary key check (number >= 1),
+  at         timestamptz not null,
+  balance    bigint not null check (balance >= 0),
+  drift      bigint,
+  tolerance  bigint not null check (tolerance >= 0),
+  in_flight  integer not null check (in_flight >= 0)
+);
+
 -- A managed PostgreSQL may expose tables to its public roles over HTTP: without policies they read nothing.
 alter table kie.shop enable row level security;
 alter table kie.process enable row level security;
@@ -272,5 +290,7 @@ alter table kie.orphan enable row level security;
 alter table kie.create_slot enable row level security;
 alter table kie.breaker enable row level security;
 alter table kie.model_health enable row level security;
+alter table kie.act enable row level security;
+alter table kie.credit_reading enable row level security;
 -- The list of applied migrations; the program makes it before this file runs.
 alter table if exists kie.migration enable row level security;

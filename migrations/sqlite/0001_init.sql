@@ -66,6 +66,7 @@ create table job (
   outputs_ordered  integer not null check (outputs_ordered between 1 and 32),
   attempts         integer not null default 0,
   cost             integer check (cost >= 0),
+  recorded_at      integer,
   task_id          text,
   created_at       integer not null,
   entered_at       integer not null,
@@ -244,3 +245,19 @@ create table model_health (
   off_since  integer
 ) strict;
 
+create table act (
+  seq      integer primary key autoincrement,
+  at       integer not null,
+  command  text not null,
+  subject  text not null,
+  reason   text not null
+) strict;
+
+create table credit_reading (
+  number     integer primary key check (number >= 1),
+  at         integer not null,
+  balance    integer not null check (balance >= 0),
+  drift      integer,
+  tolerance  integer not null check (tolerance >= 0),
+  in_flight  integer not null check (in_flight >= 0)
+) strict;

@@ -11,10 +11,9 @@ stories! {
         let mut world = World::builder(db).start().await;
         let customer = world.account_with("1.00").await;
         world.stop_shop(0).await;
-        let prefix = if db == Db::Postgres { "kie." } else { "" };
         let damages = [
             // By hand, and repaired by hand.
-            ("alter table {}job rename column late to tardy", "alter table {}job rename column tardy to late", "late"),
+            ("alter table kie.job rename column late to tardy", "alter table kie.job rename column tardy to late", "late"),
             // A newer program was here.
             (
                 if db == Db::Postgres {
@@ -33,10 +32,10 @@ stories! {
             ),
         ];
         for (damage, repair, sentence) in damages {
-            world.by_hand(&damage.replace("{}", prefix)).await;
+            world.edit(damage).await;
             let refused = world.open_store().await.err().expect("the start is refused");
             assert!(format!("{refused:#}").contains(sentence), "{refused:#}");
-            world.by_hand(&repair.replace("{}", prefix)).await;
+            world.edit(repair).await;
         }
         world.start_shop(0, &[]).await;
         assert_eq!(customer.order_and_wait(IMAGE, prompt("repaired")).await.state(), "done");

@@ -240,7 +240,10 @@ fn the_list_of_history_events_is_that_of_the_sources() {
 
 /// Words of `kie-reconciler`: variants of an enum of its command line, as typed.
 fn reconciler_words(of: &str) -> BTreeSet<String> {
-    let text = repo::read("bins/kie-reconciler/src/cli.rs");
+    let mut text = repo::read("bins/kie-reconciler/src/cli.rs");
+    for group in repo::files("bins/kie-reconciler/src/cli", ".rs") {
+        text.push_str(&repo::read(&group));
+    }
     let (_, body) = text.split_once(&format!("pub(crate) enum {of} {{\n")).expect("the enum is there");
     let body = body.split("\n}").next().unwrap_or_default();
     let variant = |line: &str| {

@@ -55,7 +55,7 @@ stories! {
         assert_eq!((draft["state"].as_str(), customer.balance().await), (Some("draft"), (50, 0)));
         assert_eq!(customer.act(&format!("/v1/jobs/{id}/confirm")).await.status, 402);
         let ids = world.ids();
-        operations::top_up(&*world.store, &ids, customer.id, "1.00", "more").await.unwrap();
+        operations::top_up(&*world.store, &ids, customer.id, "1.00", ("more", "a story")).await.unwrap();
         assert_eq!(world.creates(), 0, "a top-up never buys by itself");
         customer.act(&format!("/v1/jobs/{id}/confirm")).await.expect(200);
         assert_eq!(customer.until_final(id).await.state(), "done");

@@ -104,19 +104,6 @@ impl Database {
         }
     }
 
-    /// Does by hand what no program of ours would do.
-    pub(crate) async fn by_hand(&self, statement: &str) {
-        match &self.server {
-            None => {
-                let options: SqliteConnectOptions = self.url.parse().unwrap();
-                let mut connection = options.foreign_keys(false).connect().await.unwrap();
-                connection.execute(AssertSqlSafe(statement.to_owned())).await.unwrap();
-                connection.close().await.unwrap();
-            }
-            Some((server, name)) => run(&server.clone().database(name), statement.to_owned()).await,
-        }
-    }
-
     fn file(&self) -> PathBuf {
         PathBuf::from(self.url.trim_start_matches("sqlite://"))
     }
@@ -124,6 +111,17 @@ impl Database {
     async fn cut(&self, server: &PgConnectOptions, name: &str) {
         let cut = "select pg_terminate_backend(pid) from pg_stat_activity where datname =";
         run(server, format!("{cut} '{name}'")).await;
+    }
+
+    /// Runs a statement past everybody.
+    pub(crate) async fn edit(&self, statement: &str) {
+        if let Some((server, name)) = &self.server {
+            return run(&server.clone().database(name), statement.to_owned()).await;
+        }
+        let options: SqliteConnectOptions = self.url.parse().unwrap();
+        let mut connection = options.busy_timeout(crate::PATIENCE).connect().await.unwrap();
+        connection.execute(AssertSqlSafe(statement.replace("kie.", ""))).await.unwrap();
+        connection.close().await.unwrap();
     }
 
     pub(crate) fn url(&self) -> &str {

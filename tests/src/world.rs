@@ -185,11 +185,6 @@ impl World {
         self.database.read_slowly().await
     }
 
-    /// Changes the database as no program of ours would: one or several statements.
-    pub async fn by_hand(&self, statement: &str) {
-        self.database.by_hand(statement).await;
-    }
-
     /// Backs the database up; all instances are stopped.
     pub async fn back_up(&self) {
         self.database.back_up().await;
@@ -208,11 +203,22 @@ impl World {
         runtime::open_store(&config(&self.flags).database).await
     }
 
+    /// Where the first instance listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.addresses[0]
+    }
+
+    /// Changes rows by hand, as nobody should; `kie.` before a table is left out where there are no schemas.
+    pub async fn edit(&self, statement: &str) {
+        self.database.edit(statement).await;
+    }
+
     /// A new customer with this much money, in major units.
     pub async fn account_with(&self, amount: &str) -> Customer {
         let customer = self.holder(Role::Customer).await;
         let ids = self.ids();
-        operations::top_up(&*self.store, &ids, customer.id, amount, &customer.fresh_key()).await.unwrap();
+        let why = (&*customer.fresh_key(), "a story");
+        operations::top_up(&*self.store, &ids, customer.id, amount, why).await.unwrap();
         customer
     }
 

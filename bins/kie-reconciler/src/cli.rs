@@ -1,13 +1,20 @@
-//! The words an operator types.
+//! The words an operator types; those of a group are in a file of their own.
+
+mod account;
+mod catalogue;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use runtime::config::{Config, DatabaseConfig, KieConfig, LogConfig, MediaConfig};
+use runtime::config::{Config, DatabaseConfig, KieConfig, LogConfig, MediaConfig, duration};
+
+pub(crate) use account::AccountCommand;
+pub(crate) use catalogue::{CatalogueCommand, Look};
 
 /// The operator's tool of a KIE shop. Reading needs only `DATABASE_URL`.
 ///
-/// Exit codes: 0 done and all is well; 1 findings, failures or a refused act; 2 it could not look.
+/// Exit codes: 0 done and all is well; 1 findings, alarms, failures, or the answer was no; 2 it could not look or act.
 #[derive(Debug, Parser)]
 #[command(name = "kie-reconciler", version, max_term_width = 120)]
 pub(crate) struct Cli {
@@ -27,6 +34,14 @@ pub(crate) enum Command {
         /// Stop after so many claimed rows.
         #[arg(long, default_value_t = 100_000)]
         limit: u64,
+        /// Show what is due, and claim nothing.
+        #[arg(long)]
+        dry_run: bool,
+        #[command(flatten)]
+        config: Box<Config>,
+    },
+    /// Work without end, as a worker without a front end does; SIGTERM finishes open steps first.
+    Watch {
         #[command(flatten)]
         config: Box<Config>,
     },
@@ -38,10 +53,75 @@ pub(crate) enum Command {
         /// With --media: read every object and compare its hash.
         #[arg(long, requires = "media")]
         hash: bool,
+        /// Compare KIE's credit balance with what our jobs consumed; a note, never a finding.
+        #[arg(long)]
+        provider: bool,
         #[command(flatten)]
         database: DatabaseConfig,
         #[command(flatten)]
         storage: MediaConfig,
+        #[command(flatten)]
+        kie: KieConfig,
+    },
+    /// Read stored objects again and compare their hashes, all of them or a sample.
+    Verify {
+        /// So many, chosen by chance; all if not given.
+        #[arg(long, value_parser = clap::value_parser!(u32).range(1..=i64::from(operations::SAMPLE_MAX)))]
+        sample: Option<u32>,
+        /// Only those of this account.
+        #[arg(long, value_name = "ID")]
+        account: Option<String>,
+        #[command(flatten)]
+        database: DatabaseConfig,
+        #[command(flatten)]
+        storage: MediaConfig,
+    },
+    /// Find objects without rows and rows without objects; delete the former, mark the latter, once you agree.
+    Sweep {
+        /// Leave objects alone that are younger than this.
+        #[arg(long, default_value = "1h", value_parser = duration)]
+        older: Duration,
+        /// Mark rows as deleted whose objects are gone and cannot be fetched again; try `retry JOB` first.
+        #[arg(long)]
+        tombstones: bool,
+        #[command(flatten)]
+        act: Act,
+        #[command(flatten)]
+        database: DatabaseConfig,
+        #[command(flatten)]
+        storage: MediaConfig,
+    },
+    /// Count stored images without a thumbnail; with --backfill make what is missing.
+    Previews {
+        /// Make them.
+        #[arg(long)]
+        backfill: bool,
+        #[command(flatten)]
+        act: Act,
+        #[command(flatten)]
+        database: DatabaseConfig,
+        #[command(flatten)]
+        storage: MediaConfig,
+    },
+    /// Write an account's library to a zip: files, prompts, hashes and receipts in manifest.json.
+    Export {
+        /// The account.
+        account: String,
+        /// A new file.
+        #[arg(long, value_name = "FILE.zip")]
+        out: PathBuf,
+        #[command(flatten)]
+        database: DatabaseConfig,
+        #[command(flatten)]
+        storage: MediaConfig,
+    },
+    /// What operators did that belongs to no job and no transfer.
+    Acts {
+        /// The newest so many.
+        #[arg(long, default_value_t = 50)]
+        limit: u32,
+        #[command(flatten)]
+        database: DatabaseConfig,
     },
     /// The shop at a glance, and what to do about it.
     Status {
@@ -68,6 +148,8 @@ pub(crate) enum Command {
         #[arg(long, default_value_t = 15)]
         minutes: u64,
         #[command(flatten)]
+        act: Act,
+        #[command(flatten)]
         config: Box<Config>,
     },
     /// All there is to know of a job, by its id or a task id.
@@ -91,7 +173,7 @@ pub(crate) enum Command {
         #[command(flatten)]
         database: DatabaseConfig,
     },
-    /// Wake a job whatever it waits for; the next step decides what can be done.
+    /// Wake a job whatever it waits for; of a job that is over, fetch stored files again whose objects are gone.
     Retry {
         id: String,
         #[command(flatten)]
@@ -134,7 +216,7 @@ pub(crate) enum Command {
     /// Accounts, tokens and money.
     #[command(subcommand)]
     Account(AccountCommand),
-    /// Compare our models with what KIE says of its own; needs only KIE's key.
+    /// Our models against what KIE says of its own; models that it refused.
     #[command(subcommand)]
     Catalogue(CatalogueCommand),
 }
@@ -179,112 +261,73 @@ pub(crate) enum ListState {
     Failed,
 }
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum AccountCommand {
-    /// Open an account; idempotent by --external, else by --telegram. Prints its id.
-    Add {
-        /// A name for people.
-        #[arg(long)]
-        name: Option<String>,
-        /// The linked Telegram chat.
-        #[arg(long)]
-        telegram: Option<i64>,
-        /// The shop's own id of the customer.
-        #[arg(long)]
-        external: Option<String>,
-        #[command(flatten)]
-        database: DatabaseConfig,
-    },
-    /// Make a token for an account; it is shown this once.
-    Token {
-        id: String,
-        /// customer, payments or operator.
-        #[arg(long)]
-        role: String,
-        #[command(flatten)]
-        database: DatabaseConfig,
-    },
-    /// Credit an amount in major units, once by its key.
-    Topup {
-        id: String,
-        /// Such as 100.00.
-        amount: String,
-        /// Makes the top-up happen once.
-        #[arg(long)]
-        key: String,
-        #[command(flatten)]
-        database: DatabaseConfig,
-    },
-    /// Correct a balance by +N or -N in major units.
-    Adjust {
-        id: String,
-        /// Such as +5 or -5.00.
-        #[arg(allow_hyphen_values = true)]
-        amount: String,
-        /// Makes the correction happen once.
-        #[arg(long)]
-        key: String,
-        #[command(flatten)]
-        act: Act,
-        #[command(flatten)]
-        database: DatabaseConfig,
-    },
-    /// Close an account and remove what names a person; jobs and money stay.
-    Erase {
-        id: String,
-        #[command(flatten)]
-        act: Act,
-        #[command(flatten)]
-        database: DatabaseConfig,
-    },
-    /// Accounts and their balances.
-    List {
-        #[command(flatten)]
-        database: DatabaseConfig,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum CatalogueCommand {
-    /// Does each side list the same models? 0 yes, 1 no, 2 could not look.
-    Check {
-        #[command(flatten)]
-        look: Look,
-    },
-    /// What differs in inputs; prices side by side. 0 nothing, 1 something, 2 could not look.
-    Diff {
-        /// Show models that agree, too.
-        #[arg(long)]
-        all: bool,
-        #[command(flatten)]
-        look: Look,
-    },
-    /// Write a proposed model file for every new or changed model; a person reviews and prices it.
-    Sync {
-        /// A new folder, outside of the source of truth.
-        #[arg(long, value_name = "DIR")]
-        out: PathBuf,
-        #[command(flatten)]
-        look: Look,
-    },
-}
-
-/// What to compare, and how fast.
-#[derive(Debug, Args)]
-pub(crate) struct Look {
-    /// Only models whose id fits, such as kling* or */text-to-video.
-    #[arg(long, value_name = "GLOB", default_value = "*")]
-    pub(crate) model: String,
-    /// Milliseconds between calls; KIE allows one in a second, a simulator may allow more.
-    #[arg(long, value_name = "MS", default_value_t = 1100, value_parser = clap::value_parser!(u64).range(..=60_000))]
-    pub(crate) pace: u64,
-    #[command(flatten)]
-    pub(crate) kie: KieConfig,
-}
-
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::{Command, CommandFactory};
+
+    /// Words that only look; what they write is a file that the operator names.
+    const LOOKING: [&str; 14] = [
+        "audit",
+        "verify",
+        "export",
+        "acts",
+        "status",
+        "check",
+        "job",
+        "list",
+        "account list",
+        "account tokens",
+        "catalogue check",
+        "catalogue diff",
+        "catalogue sync",
+        "help",
+    ];
+    /// Words that do what a worker does all the time.
+    const WORKING: [&str; 2] = ["once", "watch"];
+
+    /// Every word without further words under it, with its path.
+    fn leaves(command: &Command, path: &str, found: &mut Vec<(String, Command)>) {
+        for word in command.get_subcommands() {
+            let path = format!("{path} {}", word.get_name()).trim().to_owned();
+            if word.has_subcommands() {
+                leaves(word, &path, found);
+            } else {
+                found.push((path, word.clone()));
+            }
+        }
+    }
+
+    #[test]
+    fn what_changes_something_can_be_tried_asks_and_takes_a_reason() {
+        let mut found = Vec::new();
+        leaves(&super::Cli::command(), "", &mut found);
+        let known = |words: &[&str], path: &str| words.contains(&path);
+        for (path, word) in &found {
+            let has = |flag: &str| word.get_arguments().any(|arg| arg.get_long() == Some(flag));
+            let flags = ["dry-run", "yes", "reason"].map(has);
+            if known(&LOOKING, path) || known(&WORKING, path) {
+                assert!(!has("yes") && !has("reason"), "`{path}` is said to change nothing");
+            } else {
+                assert_eq!(flags, [true; 3], "`{path}` lacks one of --dry-run, --yes, --reason");
+            }
+        }
+        let paths: Vec<_> = found.iter().map(|(path, _)| path.as_str()).collect();
+        let stale: Vec<_> =
+            LOOKING.iter().chain(&WORKING).filter(|path| **path != "help" && !paths.contains(path)).collect();
+        assert!(stale.is_empty(), "there are no such words: {stale:?}");
+        assert!(paths.len() > 25, "{paths:?}");
+    }
+
+    #[test]
+    fn every_word_prints_json_on_demand() {
+        let mut command = super::Cli::command();
+        command.build();
+        let mut found = Vec::new();
+        leaves(&command, "", &mut found);
+        for (path, word) in found.iter().filter(|(path, _)| !path.contains("help")) {
+            assert!(word.get_arguments().any(|arg| arg.get_long() == Some("json")), "`{path}` has no --json");
+        }
+    }
 
     #[test]
     fn the_words_are_well_formed() {

@@ -1,9 +1,11 @@
 //! One function for each word.
 
 mod accounts;
+mod act;
 mod catalogue;
 mod decide;
 mod look;
+mod storage;
 mod work;
 
 use std::process::ExitCode;
@@ -14,14 +16,30 @@ use crate::cli::{Cli, Command};
 pub(crate) async fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     let json = cli.json;
     match &cli.command {
-        Command::Once { limit, config } => work::once(json, config, *limit).await,
+        Command::Once { limit, dry_run: false, config } => work::once(json, config, *limit).await,
+        Command::Once { limit, dry_run: true, config } => look::due(json, &config.database, *limit).await,
+        Command::Watch { config } => work::watch(json, config).await,
         Command::Check { config } => work::check(json, config).await,
-        Command::Smoke { real, account, minutes, config } => {
-            work::smoke(json, config, *real, account.as_deref(), *minutes).await
+        Command::Smoke { real, account, minutes, act, config } => {
+            work::smoke(json, config, (*real, account.as_deref(), *minutes), act).await
         }
-        Command::Audit { media, hash, database, storage } => {
-            look::audit(json, database, media.then_some((storage, *hash))).await
+        Command::Audit { media, hash, provider, database, storage, kie } => {
+            let places = (media.then_some((storage, *hash)), provider.then_some(kie));
+            look::audit(json, database, places).await
         }
+        Command::Verify { sample, account, database, storage } => {
+            storage::verify(json, (database, storage), account.as_deref(), *sample).await
+        }
+        Command::Sweep { older, tombstones, act, database, storage } => {
+            storage::sweep(json, (database, storage), (*older, *tombstones), act).await
+        }
+        Command::Previews { backfill, act, database, storage } => {
+            storage::previews(json, (database, storage), *backfill, act).await
+        }
+        Command::Export { account, out, database, storage } => {
+            storage::export(json, (database, storage), account, out).await
+        }
+        Command::Acts { limit, database } => look::acts(json, database, *limit).await,
         Command::Status { hours, database } => look::status(json, database, *hours).await,
         Command::Job { id, live, config } => look::job(json, config, id, *live).await,
         Command::List { state, since_hours, database } => {

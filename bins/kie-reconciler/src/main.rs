@@ -11,7 +11,9 @@ use clap::Parser;
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = cli::Cli::parse();
-    let _log = match runtime::init_telemetry(&cli.log, "warn") {
+    // A worker tells what happens; a command has its own words.
+    let level = if matches!(cli.command, cli::Command::Watch { .. }) { "info" } else { "warn" };
+    let _log = match runtime::init_telemetry(&cli.log, level) {
         Ok(log) => log,
         Err(error) => return show::fail(&error, cli.json),
     };

@@ -4,6 +4,7 @@ use std::io::{BufRead, IsTerminal, Write};
 use std::process::ExitCode;
 
 use comfy_table::{Table, presets};
+use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 /// Prints `value` as JSON, or what `people` makes of it.
@@ -59,4 +60,46 @@ pub(crate) fn confirm(question: &str, yes: bool) -> anyhow::Result<bool> {
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+/// What long work has done so far, on a terminal; silent elsewhere.
+pub(crate) struct Progress(Option<ProgressBar>);
+
+impl Progress {
+    /// `of`: how many there are, if that is known.
+    pub(crate) fn new(json: bool, what: &'static str, of: Option<u64>) -> Self {
+        let shown = !json && std::io::stderr().is_terminal();
+        Self(shown.then(|| {
+            let (bar, form) = match of {
+                Some(of) => (ProgressBar::new(of), "{bar:30} {pos}/{len} {msg} {eta}"),
+                None => (ProgressBar::new_spinner(), "{spinner} {pos} {msg} {elapsed}"),
+            };
+            let bar = match ProgressStyle::with_template(form) {
+                Ok(style) => bar.with_style(style),
+                Err(_not_a_template) => bar,
+            };
+            bar.with_message(what)
+        }))
+    }
+
+    /// So many more are done.
+    pub(crate) fn add(&self, more: u64) {
+        if let Some(bar) = &self.0 {
+            bar.inc(more);
+        }
+    }
+
+    /// So many are done in all.
+    pub(crate) fn set(&self, done: u64) {
+        if let Some(bar) = &self.0 {
+            bar.set_position(done);
+        }
+    }
+
+    /// Takes it off the screen.
+    pub(crate) fn clear(&self) {
+        if let Some(bar) = &self.0 {
+            bar.finish_and_clear();
+        }
+    }
 }

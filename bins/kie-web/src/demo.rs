@@ -175,7 +175,7 @@ async fn demo_account(
         let role = operations::parse_role("customer")?;
         state.token = Some(operations::add_token(store, ids, account, role).await?.token);
     }
-    operations::top_up(store, ids, account, "10000", "demo").await?;
+    operations::top_up(store, ids, account, "10000", ("demo", "money to play with")).await?;
     let token = state.token.clone().context("a token was just made")?;
     Ok((account, token))
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use domain::Timestamp;
-use store::StoreError;
+use domain::{Job, JobState, Timestamp};
+use store::{Store, StoreError, StuckLimits};
 
 use crate::{Lifecycle, Policy};
 
@@ -17,6 +17,19 @@ pub struct HousekeepingReport {
     pub callbacks_deleted: u64,
     /// Assets whose bytes were deleted: 30 days after their owner hid them or left, or a day after an upload broke off.
     pub assets_purged: u64,
+    /// Whether the provider's balance was compared with our books.
+    pub balance_compared: bool,
+}
+
+/// Open jobs, oldest first and at most `limit`, that were bought so long ago that the provider will soon delete what it
+/// made: fewer than [`Policy::RETENTION_ALARM`] is left of [`Policy::RETENTION`].
+pub async fn expiring_jobs(store: &dyn Store, now: Timestamp, limit: u32) -> Result<Vec<Job>, StoreError> {
+    let age = Policy::RETENTION.saturating_sub(Policy::RETENTION_ALARM);
+    let limits = StuckLimits { image: age, audio: age, video: age };
+    let mut jobs = store.stuck_jobs(&limits, now, limit).await?;
+    // What was never sent has no result that could be lost.
+    jobs.retain(|job| job.state != JobState::Pending);
+    Ok(jobs)
 }
 
 /// How far the database's clock is from this process's.
@@ -53,7 +66,7 @@ impl Lifecycle {
             .flat_map(|asset| [Some(asset.object.clone()), asset.thumbnail.clone()])
             .flatten()
             .collect();
-        let mut report = HousekeepingReport { callbacks_deleted, assets_purged: 0 };
+        let mut report = HousekeepingReport { callbacks_deleted, ..HousekeepingReport::default() };
         if !assets.is_empty() {
             // Bytes first: if the process dies between, the next round deletes what is gone already, which is no error.
             match self.vault().delete(&objects).await {
@@ -65,6 +78,12 @@ impl Lifecycle {
                 Err(error) => tracing::warn!(%error, "purge.failed"),
             }
         }
+        let expiring = expiring_jobs(self.store(), self.ids().now(), ROUND).await?;
+        if let Some(oldest) = expiring.first() {
+            let (jobs, job, ordered_at) = (expiring.len(), oldest.id, oldest.created_at);
+            tracing::error!(jobs, %job, %ordered_at, "retention.ends: KIE soon deletes results that are not stored");
+        }
+        report.balance_compared = self.keep_balance().await?;
         Ok(report)
     }
 

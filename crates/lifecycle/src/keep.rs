@@ -104,7 +104,7 @@ impl Lifecycle {
         }
     }
 
-    async fn fetch(&self, asset: &Asset) -> Result<Kept, KeepError> {
+    pub(crate) async fn fetch(&self, asset: &Asset) -> Result<Kept, KeepError> {
         let Some(source) = asset.source_url.as_deref() else {
             return Err(KeepError::Blocked("there is no address to fetch from".to_owned()));
         };
@@ -116,7 +116,7 @@ impl Lifecycle {
     }
 
     /// Where the record says now that the result is, if that is somewhere else.
-    async fn moved_link(&self, job: &Job, asset: &Asset) -> Option<String> {
+    pub(crate) async fn moved_link(&self, job: &Job, asset: &Asset) -> Option<String> {
         let record = self.ports.provider.record(job.task_id.as_deref()?).await.ok()?;
         let now = record.outputs.get(usize::from(asset.index))?;
         (Some(now) != asset.source_url.as_ref()).then(|| now.clone())
@@ -124,7 +124,11 @@ impl Lifecycle {
 
     /// A dead link is renewed: by the record, which may name another, else by a fresh download link. What came of the
     /// last link tried; nothing if there is none.
-    async fn fetch_anew(&self, asset: &Asset, moved: Option<&str>) -> Option<Result<Kept, KeepError>> {
+    pub(crate) async fn fetch_anew(
+        &self,
+        asset: &Asset,
+        moved: Option<&str>,
+    ) -> Option<Result<Kept, KeepError>> {
         if let Some(url) = moved {
             let tried = self.ports.vault.copy(url, &asset.object, kind_of(asset)).await;
             if matches!(tried, Ok(_) | Err(KeepError::Storage(_))) {

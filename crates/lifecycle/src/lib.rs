@@ -4,6 +4,7 @@
 //! only wake it. [`Worker`] claims what is due and calls `advance`.
 
 mod advance;
+mod balance;
 mod buy;
 mod callback;
 mod canonical;
@@ -20,6 +21,7 @@ mod policy;
 mod pricing;
 mod provider;
 mod provider_kie;
+mod restore;
 mod step;
 mod submit;
 mod tokens;
@@ -29,16 +31,18 @@ mod vault_media;
 mod worker;
 
 pub use advance::{Lifecycle, Ports, StepError};
+pub use balance::{CompareError, compare_balance};
 pub use callback::{CALLBACK_BODY_MAX, CallbackOutcome, CallbackRequest};
 pub use canonical::fingerprint;
 pub use customer::{CustomerError, Synced};
 pub use decide::{DecideError, Decision};
-pub use housekeeping::{HousekeepingReport, Skew};
+pub use housekeeping::{HousekeepingReport, Skew, expiring_jobs};
 pub use offers::Offers;
 pub use policy::{GiveUp, Policy, UnclearPolicy};
 pub use pricing::{PriceList, PriceListError, Pricing, Quote, QuoteError};
 pub use provider::{CreateFailure, Provider, ReadFailure, SourceFile, TaskRecord, TaskWord};
 pub use provider_kie::KieProvider;
+pub use restore::Restored;
 pub use submit::{OrderFault, OrderRequest, SubmitError, Submitted};
 pub use tokens::{SecretKeyError, SecretKeys, account_token, token_hash};
 pub use uploads::UploadError;

@@ -70,6 +70,8 @@ impl Policy {
     pub const DRAFT_AFTER: Duration = Duration::from_hours(24);
     /// How long the provider keeps results (its getting-started page, section 6).
     pub const RETENTION: Duration = Duration::from_hours(14 * 24);
+    /// So long before the end of the retention, what is not stored is an alarm.
+    pub const RETENTION_ALARM: Duration = Duration::from_hours(3 * 24);
     /// How long a record may say success without naming results.
     pub const EMPTY_AFTER: Duration = Duration::from_hours(1);
     /// A young task may be unknown to the provider for so long.

@@ -101,6 +101,8 @@ pub trait Provider: Send + Sync {
     async fn record(&self, task_id: &str) -> Result<TaskRecord, ReadFailure>;
     /// A fresh link to a result whose own link is dead.
     async fn download_url(&self, result_url: &str) -> Result<String, ReadFailure>;
+    /// What our account at the provider has left, in its credits.
+    async fn credits(&self) -> Result<Decimal, ReadFailure>;
     /// Uploads an input file; gives an address that the provider can read for a day.
     async fn upload(&self, file: SourceFile) -> Result<String, ReadFailure>;
 }

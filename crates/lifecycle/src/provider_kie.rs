@@ -63,6 +63,11 @@ impl Provider for KieProvider {
         self.0.download_url(result_url).await.map_err(|error| read_failure(&error))
     }
 
+    async fn credits(&self) -> Result<Decimal, ReadFailure> {
+        let credits = self.0.credit().await.map_err(|error| read_failure(&error))?;
+        Ok(Decimal::from_micro(credits.micro()))
+    }
+
     async fn upload(&self, file: SourceFile) -> Result<String, ReadFailure> {
         let SourceFile { name, content_type, bytes, stream } = file;
         let upload = self.0.upload_stream(&name, &content_type, stream, bytes, UPLOAD_FOLDER).await;

@@ -41,6 +41,8 @@ pub trait Vault: Send + Sync {
     async fn copy(&self, source_url: &str, object: &str, kind: Option<MediaKind>) -> Result<Kept, KeepError>;
     /// Writes bytes of our own.
     async fn write(&self, object: &str, content_type: &str, bytes: Bytes) -> Result<Kept, KeepError>;
+    /// The length of an object in bytes; none if it is not there.
+    async fn size(&self, object: &str) -> Result<Option<u64>, KeepError>;
     /// Opens an object for reading.
     async fn read(&self, object: &str, content_type: &str, bytes: u64) -> Result<SourceFile, KeepError>;
     /// Deletes objects; one that is not there is no error.

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use domain::{AccountId, AssetId, AssetRole, MediaKind};
 use futures_util::TryStreamExt;
-use media::{CopyError, CopyRequest, Fetcher, MediaStore, Thumbnailer, key};
+use media::{CopyError, CopyRequest, Fetcher, MediaError, MediaStore, Thumbnailer, key};
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 
@@ -90,6 +90,14 @@ impl Vault for MediaVault {
             duration_ms: None,
             thumbnail: None,
         })
+    }
+
+    async fn size(&self, object: &str) -> Result<Option<u64>, KeepError> {
+        match self.store.head(object).await {
+            Ok(info) => Ok(Some(info.bytes)),
+            Err(MediaError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(KeepError::Storage(error_chain(&error))),
+        }
     }
 
     async fn read(&self, object: &str, content_type: &str, bytes: u64) -> Result<SourceFile, KeepError> {

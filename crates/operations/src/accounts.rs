@@ -19,6 +19,8 @@ pub struct AccountAdded {
 /// A token that exists now; it is shown this once.
 #[derive(Debug, Clone, Serialize)]
 pub struct TokenAdded {
+    /// Its id: not secret, what it is revoked by.
+    pub id: TokenId,
     /// The token itself.
     pub token: String,
     /// What it may do.
@@ -80,7 +82,7 @@ pub async fn add_token(
         at,
     };
     store.add_token(&row).await.with_context(|| format!("no token for account {account}"))?;
-    Ok(TokenAdded { token: token.expose_secret().to_owned(), role })
+    Ok(TokenAdded { id: row.id, token: token.expose_secret().to_owned(), role })
 }
 
 /// Whether somebody stands behind this token.
@@ -118,10 +120,10 @@ pub async fn top_up(
     ids: &Ids,
     account: AccountId,
     amount: &str,
-    key: &str,
+    (key, reason): (&str, &str),
 ) -> anyhow::Result<Moved> {
     let amount = currency(store).await?.parse_amount(amount)?;
-    let order = TopUp { account, amount, key, reason: Some("by an operator") };
+    let order = TopUp { account, amount, key, reason: Some(reason) };
     moved(store, account, ledger::top_up(store, ids, &order).await?).await
 }
 

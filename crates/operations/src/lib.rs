@@ -4,23 +4,34 @@ mod accounts;
 mod audit;
 mod catalogue;
 mod check;
+mod credits;
+mod export;
 mod job;
+mod previews;
+mod progress;
 mod smoke;
 mod status;
+mod sweep;
+mod verify;
 
 pub use accounts::{
     AccountAdded, Moved, TokenAdded, add_account, add_token, adjust, is_token_known, parse_role, refund,
     top_up,
 };
-pub use audit::{AuditReport, MediaAudit, audit};
+pub use audit::{AuditReport, MediaAudit, ProviderNote, audit, audit_telling, provider_note};
 pub use catalogue::{
     Aspect, CatalogueCheck, CatalogueProgress, CatalogueScope, Difference, ModelDiff, ModelGlob, Proposed,
     Standing, SyncError, Unlisted, check_catalogue, diff_catalogue, sync_catalogue,
 };
 pub use check::{Check, check};
+pub use export::{ExportReport, export};
 pub use job::{
     AttemptReport, DeliveryReport, JobReport, JobRow, LiveRecord, OutputReport, find_job, job_report, job_row,
 };
+pub use previews::{BackfillReport, backfill_previews};
+pub use progress::{Tell, untold};
 pub use smoke::{SmokeLine, SmokeOptions, Step as SmokeStep, StoredOutput, smoke};
 pub use status::{ListState, StatusReport, list_jobs, status};
 pub use store::Percentiles;
+pub use sweep::{Missing, Orphan, Survey, SweepError, delete_orphans, give_up_rows, survey};
+pub use verify::{SAMPLE_MAX, VerifyReport, verify};

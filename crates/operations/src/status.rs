@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use domain::{Delivery, Job, JobState, Timestamp};
 use serde::Serialize;
-use store::{JobFilter, Overview, Store, StoreError, StuckLimits};
+use store::{CreditReading, JobFilter, Overview, Store, StoreError, StuckLimits};
+
+use crate::credits::credits_text;
 
 /// The shop at a glance.
 #[derive(Debug, Clone, Serialize)]
@@ -19,6 +21,10 @@ pub struct StatusReport {
     pub off_sale: Vec<String>,
     /// Processes that were alive, and how many seconds ago.
     pub processes: Vec<(String, i64)>,
+    /// Jobs whose results KIE soon deletes, though they are not stored.
+    pub expiring: usize,
+    /// The newest comparison of KIE's balance with our books.
+    pub credits: Option<CreditReading>,
     /// Seconds that the oldest due row waits; a worker that runs keeps it near zero.
     pub oldest_due_s: Option<i64>,
     /// What a person should look at, in sentences; none when all is well.
@@ -50,8 +56,19 @@ pub async fn status(store: &dyn Store, window: Duration, now: Timestamp) -> Resu
         .filter(|(_, ago)| *ago < day_old)
         .collect();
     let oldest_due_s = overview.oldest_due.map(|due| ago(due).max(0));
-    let mut report =
-        StatusReport { overview, stuck, breaker, off_sale, processes, oldest_due_s, alarms: Vec::new() };
+    let expiring = lifecycle::expiring_jobs(store, now, LIST_MAX).await?.len();
+    let credits = store.list_readings(1).await?.into_iter().next();
+    let mut report = StatusReport {
+        overview,
+        stuck,
+        breaker,
+        off_sale,
+        processes,
+        expiring,
+        credits,
+        oldest_due_s,
+        alarms: Vec::new(),
+    };
     report.alarms = alarms(&report);
     Ok(report)
 }
@@ -79,6 +96,18 @@ fn alarms(report: &StatusReport) -> Vec<String> {
         (!report.off_sale.is_empty())
             .then(|| format!("KIE refuses these models, they are off sale: {}", report.off_sale.join(", "))),
         (!alive).then(|| "no worker was seen for two minutes: start kie-web or kie-bot".to_owned()),
+        (report.expiring > 0).then(|| {
+            format!(
+                "KIE soon deletes results that are not stored: {} open jobs are older than 11 days, `list --state stuck`",
+                report.expiring
+            )
+        }),
+        report.credits.as_ref().filter(|reading| reading.is_finding()).map(|reading| {
+            format!(
+                "credits are missing: {} left KIE's account beyond what our jobs consumed, `audit --provider`",
+                credits_text(reading.drift_micro.unwrap_or(0))
+            )
+        }),
         report.oldest_due_s.filter(|waits| *waits > 60).map(|waits| {
             format!("the oldest due row waits for {waits} s: workers are stopped or overloaded")
         }),
@@ -123,7 +152,15 @@ pub async fn list_jobs(
     Ok(match state {
         ListState::Unclear => (store.list_jobs(&by_state(JobState::Unclear)).await?, Vec::new()),
         ListState::Failed => (store.list_jobs(&by_state(JobState::Failed)).await?, Vec::new()),
-        ListState::Stuck => (store.stuck_jobs(&StuckLimits::USUAL, now, LIST_MAX).await?, Vec::new()),
-        ListState::Dead => (Vec::new(), store.list_dead_deliveries(None, None, LIST_MAX).await?),
+        ListState::Stuck => {
+            let mut jobs = store.stuck_jobs(&StuckLimits::USUAL, now, LIST_MAX).await?;
+            jobs.retain(|job| since.is_none_or(|since| job.created_at >= since));
+            (jobs, Vec::new())
+        }
+        ListState::Dead => {
+            let mut dead = store.list_dead_deliveries(None, None, LIST_MAX).await?;
+            dead.retain(|one| since.is_none_or(|since| one.created_at >= since));
+            (Vec::new(), dead)
+        }
     })
 }

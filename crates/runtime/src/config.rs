@@ -11,7 +11,8 @@ use outbound::AllowList;
 use secrecy::SecretString;
 use url::Url;
 
-use crate::durations::{bytes, duration, give_up};
+pub use crate::durations::duration;
+use crate::durations::{bytes, give_up};
 pub use crate::telemetry::LogFormat;
 
 /// KIE's own API.

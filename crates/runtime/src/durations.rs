@@ -5,7 +5,7 @@ use std::time::Duration;
 use lifecycle::GiveUp;
 
 /// `90s`, `15m`, `2h`, `14d`.
-pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+pub fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("`{text}` is not a duration such as 90s, 15m, 2h or 14d");
     let unit = text.chars().next_back().ok_or_else(wrong)?;
     let seconds = match unit {

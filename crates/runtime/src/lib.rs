@@ -11,15 +11,16 @@ mod telemetry;
 mod wire;
 
 pub use clock::{OffsetClock, OsChance};
-pub use serve::{Front, Running, serve, serve_services};
+pub use serve::{Front, Running, serve, serve_services, work};
 pub use shutdown::{exit_code, shutdown_token};
 pub use telemetry::{LogGuard, init_telemetry};
 pub use wire::{
     Services, check_outside, ids, now, open_catalogue, open_kie_client, open_media, open_provider,
-    open_services, open_services_over, open_store, open_store_for_reading,
+    open_services, open_services_over, open_store, open_store_for_reading, thumbnailer,
 };
 
 /// Names of other crates that the binaries need; they may name nothing but this crate and their front end.
-pub use domain::{AccountId, Job, Money, Recipient, Scope, Timestamp};
-pub use lifecycle::{Decision, Provider};
-pub use store::Store;
+pub use domain::{AccountId, Job, Money, Recipient, Scope, Timestamp, TokenId};
+pub use ledger::Ids;
+pub use lifecycle::{Decision, PassReport, Provider, Restored};
+pub use store::{Act, NewEntry, Store};

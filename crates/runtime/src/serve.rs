@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
+use domain::Clock;
+use lifecycle::PassReport;
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -80,7 +82,8 @@ pub async fn serve_services(
     let broken = Arc::new(AtomicBool::new(false));
     let watch = |part| Watch { part, shutdown: shutdown.clone(), broken: broken.clone() };
     let address = listener.local_addr()?;
-    start_lines(config, &services, address).await?;
+    start_lines(&services).await?;
+    start_address(config, &services, address);
     let worker = front.worker.then(|| services.worker(&format!("{}:{}", std::process::id(), address.port())));
     let app = web::App {
         lifecycle: services.lifecycle.clone(),
@@ -106,6 +109,23 @@ pub async fn serve_services(
     }
     tasks.spawn(follow_database_clock(services.clone(), shutdown.clone()));
     Ok(Running { services, address, tasks, shutdown, broken })
+}
+
+/// Works without serving, as a process of its own, until `shutdown`; then finishes open steps. What was done.
+///
+/// # Errors
+/// As [`open_services`].
+pub async fn work(config: &Config, name: &str, shutdown: CancellationToken) -> anyhow::Result<PassReport> {
+    let services = open_services(config).await?;
+    start_lines(&services).await?;
+    let tasks = TaskTracker::new();
+    tasks.spawn(follow_database_clock(services.clone(), shutdown.clone()));
+    let worker = services.worker(name);
+    worker.run(shutdown).await;
+    tasks.close();
+    tasks.wait().await;
+    services.close().await;
+    Ok(worker.report())
 }
 
 struct Watch {
@@ -157,11 +177,7 @@ fn settings(config: &Config, demo_token: Option<SecretString>) -> web::Settings 
 }
 
 /// One line each: what an operator wants to see first.
-async fn start_lines(
-    config: &Config,
-    services: &Services,
-    address: std::net::SocketAddr,
-) -> anyhow::Result<()> {
+async fn start_lines(services: &Services) -> anyhow::Result<()> {
     let lifecycle: &Arc<_> = &services.lifecycle;
     let store = lifecycle.store();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "start.version");
@@ -173,12 +189,16 @@ async fn start_lines(
         tracing::warn!(file = fault.file, reason = fault.reason, "catalogue.fault: this model is off sale");
     }
     tracing::info!(storage = services.media.describe(), "start.storage");
-    tracing::info!(%address, public_url = %config.http.public_url, now = %lifecycle.ids().clock.now(), "start.address");
+    Ok(())
+}
+
+fn start_address(config: &Config, services: &Services, address: std::net::SocketAddr) {
+    let now = services.clock.now();
+    tracing::info!(%address, public_url = %config.http.public_url, %now, "start.address");
     if callbacks_unreachable(config) {
         tracing::warn!(
             "start.callbacks: PUBLIC_URL is of this machine alone, so KIE is given no callback address; \
                         results are found by polling"
         );
     }
-    Ok(())
 }

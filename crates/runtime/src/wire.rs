@@ -185,6 +185,11 @@ pub fn open_media(config: &MediaConfig) -> anyhow::Result<MediaStore> {
     MediaStore::open(&url, credentials).context("MEDIA_URL cannot be opened")
 }
 
+/// The maker of thumbnails, for tools that need nothing else.
+pub fn thumbnailer() -> Thumbnailer {
+    Thumbnailer::new(ThumbnailLimits::default())
+}
+
 /// Composes everything that serving and working need. Fails closed: a missing secret, an unreachable storage or an
 /// unknown schema is an error that says what to do.
 ///
@@ -300,7 +305,7 @@ fn pricing(config: &PriceConfig) -> anyhow::Result<Pricing> {
 fn vault(config: &MediaConfig, media: MediaStore) -> anyhow::Result<Arc<dyn Vault>> {
     let limits = FetchLimits { bytes_max: config.media_max_bytes, ..FetchLimits::default() };
     let fetcher = Fetcher::new(&Guard::new(config.fetch_allow.clone()), limits)?;
-    Ok(Arc::new(MediaVault::new(media, fetcher, Thumbnailer::new(ThumbnailLimits::default()))))
+    Ok(Arc::new(MediaVault::new(media, fetcher, thumbnailer())))
 }
 
 fn link_signer(config: &MediaConfig, keys: &SecretKeys) -> LinkSigner {

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use domain::{Account, AccountId, Timestamp, TokenId};
-use store::{AccountStore, Added, NewAccount, NewToken, StoreError, TokenOwner};
+use store::{AccountStore, Added, KeptToken, NewAccount, NewToken, StoreError, TokenOwner};
 
 use crate::PostgresStore;
 use crate::error::{retrying, store_error};
@@ -107,6 +107,28 @@ impl AccountStore for PostgresStore {
             role: word("token", "role", &found.role)?,
             telegram_id: found.telegram_id,
         }))
+    }
+
+    async fn list_tokens(&self, account: AccountId) -> Result<Vec<KeptToken>, StoreError> {
+        let rows = sqlx::query!(
+            "select id, role, created_at from kie.token where account_id = $1 order by created_at, id",
+            account.as_uuid(),
+        );
+        let rows = rows.fetch_all(&self.pool).await.map_err(store_error)?;
+        let tokens = rows.into_iter().map(|row| {
+            let (id, role) = (TokenId::from_uuid(row.id), word("token", "role", &row.role)?);
+            Ok(KeptToken { id, role, created_at: row.created_at.to_jiff() })
+        });
+        tokens.collect()
+    }
+
+    async fn revoke_token(&self, account: AccountId, token: TokenId) -> Result<bool, StoreError> {
+        let revoked = sqlx::query!(
+            "delete from kie.token where id = $2 and account_id = $1",
+            account.as_uuid(),
+            token.as_uuid(),
+        );
+        Ok(revoked.execute(&self.pool).await.map_err(store_error)?.rows_affected() > 0)
     }
 
     async fn has_real_accounts(&self) -> Result<bool, StoreError> {

@@ -189,16 +189,46 @@ impl AssetStore for PostgresStore {
         Ok(())
     }
 
-    async fn list_stored_assets(&self, after: Option<AssetId>, limit: u32) -> Result<Vec<Asset>, StoreError> {
+    async fn list_stored_assets(
+        &self,
+        scope: Scope,
+        after: Option<AssetId>,
+        limit: u32,
+    ) -> Result<Vec<Asset>, StoreError> {
         let rows = assets!(
             "select ",
             " from kie.asset a
               where a.state = 'stored' and a.deleted_at is null and ($1::uuid is null or a.id > $1)
+                and ($3::uuid is null or a.account_id = $3)
               order by a.id limit $2",
             after.map(AssetId::as_uuid),
             i64::from(limit),
+            scope.account().map(AccountId::as_uuid),
         );
         all(rows.fetch_all(&self.pool).await.map_err(store_error)?)
+    }
+
+    async fn set_thumbnail(&self, id: AssetId, thumbnail: &str, at: Timestamp) -> Result<bool, StoreError> {
+        let named = sqlx::query!(
+            "with moved as (
+               update kie.job j set updated_at = $3, version = j.version + 1
+               from kie.asset a
+               where a.id = $1 and a.state = 'stored' and a.thumbnail is null and a.deleted_at is null
+                 and j.id = a.job_id
+               returning j.id
+             )
+             update kie.asset a set thumbnail = $2
+             where a.id = $1 and a.state = 'stored' and a.thumbnail is null and a.deleted_at is null
+               and (a.job_id is null or a.job_id in (select id from moved))",
+            id.as_uuid(),
+            thumbnail,
+            moment(at),
+        );
+        let named = named.execute(&self.pool).await.map_err(store_error)?.rows_affected() > 0;
+        if named {
+            self.signals.changed();
+        }
+        Ok(named)
     }
 }
 

@@ -163,3 +163,20 @@ async fn redeliver(
     );
     Ok(again.execute(&store.pool).await.map_err(store_error)?.rows_affected())
 }
+
+/// What could be claimed; nothing is.
+pub(crate) async fn due(
+    store: &PostgresStore,
+    now: Timestamp,
+    limit: u32,
+) -> Result<Vec<Delivery>, StoreError> {
+    let rows = deliveries!(
+        "select ",
+        " from kie.delivery d
+          where d.wake_at is not null and d.wake_at <= $1 and (d.lease_until is null or d.lease_until <= $1)
+          order by d.wake_at, d.id limit $2",
+        moment(now),
+        i64::from(limit),
+    );
+    all(rows.fetch_all(&store.pool).await.map_err(store_error)?)
+}

@@ -5,6 +5,7 @@
 //! in a circle. Times come from arguments alone.
 
 mod accounts;
+mod acts;
 mod assets;
 mod audit;
 mod callbacks;
@@ -14,6 +15,7 @@ mod error;
 mod jobs;
 mod notify;
 mod orders;
+mod readings;
 mod reports;
 mod row;
 mod schema;

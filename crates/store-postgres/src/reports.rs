@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use domain::{DeliveryState, Job, JobState, Timestamp};
 use sqlx::PgConnection;
 use store::{
-    AuditFinding, KindCounts, ModelTimes, Overview, Percentiles, ReportStore, StoreError, StuckLimits,
+    AuditFinding, Due, KindCounts, ModelTimes, Overview, Percentiles, ReportStore, StoreError, StuckLimits,
 };
 
 use crate::PostgresStore;
@@ -38,6 +38,23 @@ impl ReportStore for PostgresStore {
         };
         snapshot.rollback().await.map_err(store_error)?;
         Ok(overview)
+    }
+
+    async fn due(&self, now: Timestamp, limit: u32) -> Result<Due, StoreError> {
+        let rows = jobs!(
+            "select ",
+            " from kie.job j where j.id in (
+                (select id from kie.job where wake_at is not null and state <> 'pending' and wake_at <= $1
+                   and (lease_until is null or lease_until <= $1) order by wake_at limit $2)
+                union all
+                (select id from kie.job where state = 'pending' and wake_at <= $1
+                   and (lease_until is null or lease_until <= $1) order by wake_at limit $2))
+              order by j.wake_at, j.id limit $2",
+            moment(now),
+            i64::from(limit),
+        );
+        let jobs = all(rows.fetch_all(&self.pool).await.map_err(store_error)?)?;
+        Ok(Due { jobs, deliveries: crate::deliveries::due(self, now, limit).await? })
     }
 
     async fn stuck_jobs(

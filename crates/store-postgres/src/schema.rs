@@ -12,6 +12,7 @@ static MIGRATIONS: Migrator = sqlx::migrate!();
 /// Tables and columns that this program reads and writes.
 const TABLES: &[(&str, &str)] = &[
     ("account", "available closed_at created_at demo external_id held id name telegram_id webhook_key"),
+    ("act", "at command reason seq subject"),
     (
         "asset",
         "account_id bytes content_type created_at deleted_at duration_ms first_try_at height id idx job_id kind \
@@ -21,6 +22,7 @@ const TABLES: &[(&str, &str)] = &[
     ("breaker", "next_trial_at open_since provider reason"),
     ("callback", "at attempt body body_hash job_id task_id"),
     ("create_slot", "account_id free_at number"),
+    ("credit_reading", "at balance drift in_flight number tolerance"),
     (
         "delivery",
         "account_id address attempts channel created_at delivered_at event fence id job_id last_error lease_until \
@@ -31,7 +33,7 @@ const TABLES: &[(&str, &str)] = &[
         "job",
         "account_id asked_at attempts basis batch_id captured cause cost created_at deadline_at entered_at failure \
          favourite fence fingerprint gift held hidden_at hints id idem_index idem_key input kind late lease_until model \
-         outputs_ordered price prompt provider recipients refunded released request_id state task_id tries updated_at \
+         outputs_ordered price prompt provider recipients recorded_at refunded released request_id state task_id tries updated_at \
          version wake_at wake_seq",
     ),
     ("migration", "checksum description execution_time installed_on success version"),

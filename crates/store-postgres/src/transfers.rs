@@ -1,8 +1,10 @@
 //! Transfers on PostgreSQL.
 
 use async_trait::async_trait;
-use domain::{Scope, Timestamp, Transfer, TransferId, TransferKind};
-use store::{Credited, NewTransfer, StoreError, TransferFilter, TransferStore, account_delta};
+use domain::{AccountId, Scope, Timestamp, Transfer, TransferId, TransferKind};
+use store::{
+    Credited, Delta, NewTransfer, Recounted, StoreError, TransferFilter, TransferStore, account_delta,
+};
 use uuid::Uuid;
 
 use crate::PostgresStore;
@@ -65,6 +67,12 @@ impl TransferStore for PostgresStore {
             must_exist(self, first).await?;
         }
         Err(StoreError::Unavailable("movements with this key keep racing".into()))
+    }
+
+    async fn recount(&self, account: AccountId) -> Result<Recounted, StoreError> {
+        let recounted = retrying(|| recount(self, account)).await?;
+        self.signals.changed();
+        Ok(recounted)
     }
 
     async fn list_transfers(&self, filter: &TransferFilter) -> Result<Vec<Transfer>, StoreError> {
@@ -238,4 +246,34 @@ fn written(new: &NewTransfer, at: Timestamp) -> Transfer {
         reason: new.reason.clone(),
         at,
     }
+}
+
+/// Movements touch the account's row before they end, so none can come in between once it is locked.
+async fn recount(store: &PostgresStore, account: AccountId) -> Result<Recounted, StoreError> {
+    let id = account.as_uuid();
+    let mut transaction = store.pool.begin().await.map_err(store_error)?;
+    let before = sqlx::query!("select available, held from kie.account where id = $1 for no key update", id)
+        .fetch_optional(&mut *transaction)
+        .await
+        .map_err(store_error)?
+        .ok_or(StoreError::NotFound { what: "account" })?;
+    let after = sqlx::query!(
+        r#"with fold as (
+             select coalesce(sum(case when credit = 'available' then amount when debit = 'available' then -amount end), 0)
+                 ::bigint as available,
+               coalesce(sum(case when credit = 'held' then amount when debit = 'held' then -amount end), 0)
+                 ::bigint as held
+             from (select credit, 'none' as debit, amount from kie.transfer where account_id = $1
+               union all select 'none', debit, amount from kie.transfer where account_id = $1) s
+           )
+           update kie.account a set available = fold.available, held = fold.held from fold where a.id = $1
+           returning a.available, a.held"#,
+        id,
+    );
+    let after = after.fetch_one(&mut *transaction).await.map_err(store_error)?;
+    transaction.commit().await.map_err(store_error)?;
+    Ok(Recounted {
+        before: Delta { available: before.available, held: before.held },
+        after: Delta { available: after.available, held: after.held },
+    })
 }

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use domain::{Account, AccountId, Money, Timestamp, TokenId};
 use sqlx::SqliteConnection;
-use store::{AccountStore, Added, NewAccount, NewToken, StoreError, TokenOwner};
+use store::{AccountStore, Added, KeptToken, NewAccount, NewToken, StoreError, TokenOwner};
 use uuid::Uuid;
 
 use crate::SqliteStore;
@@ -95,6 +95,36 @@ impl AccountStore for SqliteStore {
         let role = Cell { table: "token", id: &row.id }.word("role", &row.role)?;
         let (token, account) = (TokenId::from_uuid(row.id), AccountId::from_uuid(row.account_id));
         Ok(Some(TokenOwner { token, account, role, telegram_id: row.telegram_id }))
+    }
+
+    async fn list_tokens(&self, account: AccountId) -> Result<Vec<KeptToken>, StoreError> {
+        let account = account.as_uuid();
+        let rows = sqlx::query!(
+            r#"select id as "id!: Uuid", role as "role!", created_at as "created_at!"
+               from token where account_id = ?1 order by created_at, id"#,
+            account,
+        )
+        .fetch_all(self.readers())
+        .await
+        .meaning()?;
+        let tokens = rows.into_iter().map(|row| {
+            let cell = Cell { table: "token", id: &row.id };
+            let created_at = cell.time("created_at", row.created_at)?;
+            Ok(KeptToken { id: TokenId::from_uuid(row.id), role: cell.word("role", &row.role)?, created_at })
+        });
+        tokens.collect()
+    }
+
+    async fn revoke_token(&self, account: AccountId, token: TokenId) -> Result<bool, StoreError> {
+        let (account, token) = (account.as_uuid(), token.as_uuid());
+        self.write(never, move |db| {
+            Box::pin(async move {
+                let revoked =
+                    sqlx::query!("delete from token where id = ?2 and account_id = ?1", account, token);
+                Ok(revoked.execute(db).await.meaning()?.rows_affected() == 1)
+            })
+        })
+        .await
     }
 
     async fn has_real_accounts(&self) -> Result<bool, StoreError> {

@@ -205,14 +205,45 @@ impl AssetStore for SqliteStore {
         .await
     }
 
-    async fn list_stored_assets(&self, after: Option<AssetId>, limit: u32) -> Result<Vec<Asset>, StoreError> {
+    async fn list_stored_assets(
+        &self,
+        scope: Scope,
+        after: Option<AssetId>,
+        limit: u32,
+    ) -> Result<Vec<Asset>, StoreError> {
         let after = after.map_or(Uuid::nil(), AssetId::as_uuid);
+        let account = scope.account().map(AccountId::as_uuid);
         let rows = asset_rows!(
-            "where id > ?1 and state = 'stored' and deleted_at is null order by id limit ?2",
+            "where id > ?1 and state = 'stored' and deleted_at is null and (?3 is null or account_id = ?3)
+             order by id limit ?2",
             after,
             limit,
+            account,
         );
         read_all(rows.fetch_all(self.readers()).await.meaning()?)
+    }
+
+    async fn set_thumbnail(&self, id: AssetId, thumbnail: &str, at: Timestamp) -> Result<bool, StoreError> {
+        let thumbnail = thumbnail.to_owned();
+        self.write(
+            |named| *named,
+            move |db| {
+                Box::pin(async move {
+                    let id = id.as_uuid();
+                    let named = sqlx::query!(
+                        "update asset set thumbnail = ?2
+                         where id = ?1 and state = 'stored' and thumbnail is null and deleted_at is null",
+                        id,
+                        thumbnail,
+                    )
+                    .execute(&mut *db)
+                    .await
+                    .meaning()?;
+                    touch_job(db, id, named.rows_affected(), at).await
+                })
+            },
+        )
+        .await
     }
 }
 

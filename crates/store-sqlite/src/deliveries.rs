@@ -116,6 +116,22 @@ async fn find_due(db: &mut SqliteConnection, now: Timestamp, limit: u32) -> Resu
     .meaning()
 }
 
+/// What could be claimed; nothing is.
+pub(crate) async fn due(
+    store: &SqliteStore,
+    now: Timestamp,
+    limit: u32,
+) -> Result<Vec<Delivery>, StoreError> {
+    let now = micros(now);
+    let rows = delivery_rows!(
+        "where wake_at is not null and wake_at <= ?1 and (lease_until is null or lease_until <= ?1)
+         order by wake_at, id limit ?2",
+        now,
+        limit,
+    );
+    read_all(rows.fetch_all(store.readers()).await.meaning()?)
+}
+
 async fn claim_in(
     db: &mut SqliteConnection,
     now: Timestamp,

@@ -4,6 +4,7 @@
 //! write in a savepoint of its own, and answers after the commit. Reads use a small pool and see the last commit.
 
 mod accounts;
+mod acts;
 mod assets;
 mod audit;
 mod callbacks;
@@ -12,6 +13,7 @@ mod deliveries;
 mod error;
 mod jobs;
 mod orders;
+mod readings;
 mod reports;
 mod row;
 mod schema;

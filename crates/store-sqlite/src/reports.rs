@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use domain::{DeliveryState, Job, JobState, Timestamp};
 use sqlx::SqliteConnection;
 use store::{
-    AuditFinding, KindCounts, ModelTimes, Overview, Percentiles, ReportStore, StoreError, StuckLimits,
+    AuditFinding, Due, KindCounts, ModelTimes, Overview, Percentiles, ReportStore, StoreError, StuckLimits,
 };
 
 use crate::SqliteStore;
@@ -37,6 +37,23 @@ impl ReportStore for SqliteStore {
             oldest_due: find_oldest_due(&mut snapshot, micros(now)).await?,
             orphans: count_orphans(&mut snapshot, since).await?,
         })
+    }
+
+    async fn due(&self, now: Timestamp, limit: u32) -> Result<Due, StoreError> {
+        let at = micros(now);
+        let rows = job_rows!(
+            "where id in (
+               select id from job where wake_at is not null and state <> 'pending' and wake_at <= ?1
+                 and (lease_until is null or lease_until <= ?1)
+               union all
+               select id from job where state = 'pending' and wake_at <= ?1
+                 and (lease_until is null or lease_until <= ?1))
+             order by wake_at, id limit ?2",
+            at,
+            limit,
+        );
+        let jobs = read_all(rows.fetch_all(self.readers()).await.meaning()?)?;
+        Ok(Due { jobs, deliveries: crate::deliveries::due(self, now, limit).await? })
     }
 
     async fn stuck_jobs(

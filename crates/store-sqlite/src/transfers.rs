@@ -3,12 +3,14 @@
 use async_trait::async_trait;
 use domain::{AccountId, JobId, Scope, Timestamp, Transfer, TransferId, TransferKind};
 use sqlx::SqliteConnection;
-use store::{Credited, NewTransfer, StoreError, TransferFilter, TransferStore, account_delta};
+use store::{
+    Credited, Delta, NewTransfer, Recounted, StoreError, TransferFilter, TransferStore, account_delta,
+};
 use uuid::Uuid;
 
 use crate::SqliteStore;
 use crate::row::{Cell, micros, read_all, read_one, to_json};
-use crate::writer::Meaning;
+use crate::writer::{Meaning, always};
 
 struct TransferRow {
     id: Uuid,
@@ -47,6 +49,10 @@ impl TransferStore for SqliteStore {
             Err(StoreError::Short) => Ok(Credited::Short),
             other => other,
         }
+    }
+
+    async fn recount(&self, account: AccountId) -> Result<Recounted, StoreError> {
+        self.write(always, move |db| Box::pin(async move { recount_in(db, account).await })).await
     }
 
     async fn list_transfers(&self, filter: &TransferFilter) -> Result<Vec<Transfer>, StoreError> {
@@ -269,4 +275,41 @@ impl TryFrom<TransferRow> for Transfer {
             reason: row.reason,
         })
     }
+}
+
+async fn recount_in(db: &mut SqliteConnection, account: AccountId) -> Result<Recounted, StoreError> {
+    let id = account.as_uuid();
+    let before =
+        sqlx::query!(r#"select available as "available!", held as "held!" from account where id = ?1"#, id)
+            .fetch_optional(&mut *db)
+            .await
+            .meaning()?
+            .ok_or(StoreError::NotFound { what: "account" })?;
+    let after = sqlx::query!(
+        r#"with side as (
+             select credit as book, amount from transfer where account_id = ?1
+             union all
+             select debit, -amount from transfer where account_id = ?1
+           )
+           select coalesce(sum(case when book = 'available' then amount end), 0) as "available!: i64",
+             coalesce(sum(case when book = 'held' then amount end), 0) as "held!: i64"
+           from side"#,
+        id,
+    )
+    .fetch_one(&mut *db)
+    .await
+    .meaning()?;
+    sqlx::query!(
+        "update account set available = ?2, held = ?3 where id = ?1",
+        id,
+        after.available,
+        after.held
+    )
+    .execute(db)
+    .await
+    .meaning()?;
+    Ok(Recounted {
+        before: Delta { available: before.available, held: before.held },
+        after: Delta { available: after.available, held: after.held },
+    })
 }

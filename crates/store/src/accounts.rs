@@ -70,6 +70,17 @@ pub struct TokenOwner {
     pub telegram_id: Option<i64>,
 }
 
+/// A token as it is kept: its text is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct KeptToken {
+    /// The token.
+    pub id: TokenId,
+    /// What it may do.
+    pub role: Role,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
 /// Accounts and tokens.
 #[async_trait]
 pub trait AccountStore: Send + Sync {
@@ -93,6 +104,10 @@ pub trait AccountStore: Send + Sync {
     async fn add_token(&self, token: &NewToken) -> Result<(), StoreError>;
     /// Who stands behind the token with this SHA-256; nobody if its account is closed.
     async fn find_token(&self, hash: &[u8; 32]) -> Result<Option<TokenOwner>, StoreError>;
+    /// The tokens of an account, oldest first.
+    async fn list_tokens(&self, account: AccountId) -> Result<Vec<KeptToken>, StoreError>;
+    /// Deletes a token; false if the account has no such token.
+    async fn revoke_token(&self, account: AccountId, token: TokenId) -> Result<bool, StoreError>;
     /// Whether the database has accounts that the demo did not create.
     async fn has_real_accounts(&self) -> Result<bool, StoreError>;
 }

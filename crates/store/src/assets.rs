@@ -106,6 +106,14 @@ pub trait AssetStore: Send + Sync {
     ) -> Result<Vec<Asset>, StoreError>;
     /// Marks assets whose bytes were deleted; rows and hashes stay.
     async fn assets_deleted(&self, ids: &[AssetId], at: Timestamp) -> Result<(), StoreError>;
-    /// Stored assets after `after` by id, at most `limit`; for audits of storage.
-    async fn list_stored_assets(&self, after: Option<AssetId>, limit: u32) -> Result<Vec<Asset>, StoreError>;
+    /// Stored assets that the reader may see after `after` by id, at most `limit`; deleted ones are left out.
+    async fn list_stored_assets(
+        &self,
+        scope: Scope,
+        after: Option<AssetId>,
+        limit: u32,
+    ) -> Result<Vec<Asset>, StoreError>;
+    /// Names the thumbnail of a stored asset that has none; false if nothing was written. The job's `updated_at` and
+    /// `version` rise.
+    async fn set_thumbnail(&self, id: AssetId, thumbnail: &str, at: Timestamp) -> Result<bool, StoreError>;
 }

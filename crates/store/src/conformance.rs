@@ -29,6 +29,7 @@ pub mod listing;
 pub mod money;
 mod moves;
 pub mod orders;
+pub mod readings;
 pub mod reports;
 pub mod slots;
 pub mod steps;
@@ -75,6 +76,7 @@ macro_rules! conformance_tests {
                     erasing_forgets_the_person_and_keeps_the_money,
                     an_account_has_its_webhook_key,
                     a_token_names_its_account,
+                    a_token_is_revoked_alone,
                     real_accounts_are_told_from_the_demos,
                     a_shop_has_one_currency,
                     parallel_openings_of_the_shop_agree,
@@ -98,6 +100,7 @@ macro_rules! conformance_tests {
                     hidden_bytes_are_purged_and_leave_a_tombstone,
                     uploads_are_known_by_content_and_given_up_in_time,
                     stored_assets_are_listed_in_pages,
+                    a_thumbnail_is_named_once,
                 ]
             );
             $crate::conformance_group!(
@@ -186,6 +189,7 @@ macro_rules! conformance_tests {
                     only_what_was_captured_is_refunded,
                     a_reversal_takes_what_is_there,
                     a_correction_stops_at_zero,
+                    a_recount_keeps_sound_balances,
                     corrections_and_orders_share_one_balance,
                     transfers_are_listed_in_pages,
                 ]
@@ -215,6 +219,11 @@ macro_rules! conformance_tests {
             );
             $crate::conformance_group!(
                 $store,
+                readings,
+                [consumption_is_summed_in_its_window, a_reading_is_kept_once, acts_are_kept_in_their_order,]
+            );
+            $crate::conformance_group!(
+                $store,
                 reports,
                 [
                     states_are_counted_in_the_window,
@@ -222,6 +231,7 @@ macro_rules! conformance_tests {
                     deliveries_are_counted_by_state,
                     the_way_of_a_job_is_timed,
                     the_oldest_due_row_is_shown,
+                    what_is_due_is_shown_and_not_claimed,
                     stuck_jobs_are_shown_by_kind,
                     an_empty_shop_is_clean,
                 ]

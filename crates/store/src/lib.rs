@@ -5,6 +5,7 @@
 //! beyond its own database. Money, state, timeline and deliveries of one move are written by one [`Step`].
 
 mod accounts;
+mod acts;
 mod assets;
 mod callbacks;
 #[cfg(feature = "conformance")]
@@ -14,12 +15,14 @@ mod error;
 pub mod failpoints;
 mod jobs;
 mod orders;
+mod readings;
 mod reports;
 mod shop;
 mod slots;
 mod transfers;
 
-pub use accounts::{AccountStore, Added, NewAccount, NewToken, TokenOwner};
+pub use accounts::{AccountStore, Added, KeptToken, NewAccount, NewToken, TokenOwner};
+pub use acts::{Act, ActStore};
 pub use assets::{AssetStore, NewAsset, ProviderCopy, StoredFile};
 pub use callbacks::{CallbackStore, KeptCallback, NewCallback};
 pub use deliveries::{DeliveryResult, DeliveryStore, NewDelivery};
@@ -29,19 +32,22 @@ pub use jobs::{
     Step, TaskSaved, WakeJob, WakeReason,
 };
 pub use orders::{NewJob, NewOrder, OrderLimits, OrderStore, Placed};
-pub use reports::{AuditFinding, KindCounts, ModelTimes, Overview, Percentiles, ReportStore, StuckLimits};
+pub use readings::{Consumption, CreditReading, ReadingStore};
+pub use reports::{AuditFinding, Due, KindCounts, ModelTimes, Overview, Percentiles, ReportStore, StuckLimits};
 pub use shop::{OpenShop, ShopStore};
 pub use slots::{Breaker, ModelHealth, SlotStore};
-pub use transfers::{Credited, Delta, NewTransfer, TransferFilter, TransferStore, account_delta};
+pub use transfers::{Credited, Delta, NewTransfer, Recounted, TransferFilter, TransferStore, account_delta};
 
 /// Everything the product keeps. Adapters implement the nouns; this gathers them.
 pub trait Store:
     AccountStore
+    + ActStore
     + AssetStore
     + CallbackStore
     + DeliveryStore
     + JobStore
     + OrderStore
+    + ReadingStore
     + ReportStore
     + ShopStore
     + SlotStore
@@ -51,11 +57,13 @@ pub trait Store:
 
 impl<T> Store for T where
     T: AccountStore
+        + ActStore
         + AssetStore
         + CallbackStore
         + DeliveryStore
         + JobStore
         + OrderStore
+        + ReadingStore
         + ReportStore
         + ShopStore
         + SlotStore

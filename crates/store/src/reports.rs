@@ -96,6 +96,15 @@ impl StuckLimits {
     };
 }
 
+/// What is due, without a live lease.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Due {
+    /// Jobs.
+    pub jobs: Vec<domain::Job>,
+    /// Deliveries.
+    pub deliveries: Vec<domain::Delivery>,
+}
+
 /// Reports.
 #[async_trait]
 pub trait ReportStore: Send + Sync {
@@ -103,6 +112,9 @@ pub trait ReportStore: Send + Sync {
     async fn audit(&self, now: Timestamp) -> Result<Vec<AuditFinding>, StoreError>;
     /// The overview of the time since `since`.
     async fn overview(&self, since: Timestamp, now: Timestamp) -> Result<Overview, StoreError>;
+    /// What a worker would claim now if slots and breaker allowed, longest due first, at most `limit` of each; nothing is
+    /// claimed.
+    async fn due(&self, now: Timestamp, limit: u32) -> Result<Due, StoreError>;
     /// Jobs not final and older than their kind's limit (drafts apart), oldest first, at most `limit`.
     async fn stuck_jobs(
         &self,

@@ -39,6 +39,15 @@ pub struct Delta {
     pub held: i64,
 }
 
+/// An account's cached balances before and after they were counted anew, minor units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recounted {
+    /// As they were.
+    pub before: Delta,
+    /// As the transfers make them.
+    pub after: Delta,
+}
+
 /// The fold of movements: what they do to their account's balances. All must belong to one account.
 pub fn account_delta(transfers: &[NewTransfer]) -> Result<Delta, MoneyError> {
     let mut delta = Delta::default();
@@ -92,6 +101,9 @@ pub trait TransferStore: Send + Sync {
     /// `refunded` rises in the same transaction and never above `captured` ([`Credited::Short`]).
     /// [`StoreError::NotFound`] if the account does not exist; money may enter a closed account's books only to leave them.
     async fn credit(&self, transfers: &[NewTransfer], at: Timestamp) -> Result<Credited, StoreError>;
+    /// Sets the cached balances of an account to what its transfers make: the transfers are the truth. Movements that happen
+    /// meanwhile are counted. [`StoreError::NotFound`] if there is no such account.
+    async fn recount(&self, account: AccountId) -> Result<Recounted, StoreError>;
     /// Transfers, newest first.
     async fn list_transfers(&self, filter: &TransferFilter) -> Result<Vec<Transfer>, StoreError>;
     /// One transfer, if the reader may see it.

@@ -4,12 +4,15 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::bail;
 use indicatif::{ProgressBar, ProgressStyle};
 use operations::{
     CatalogueCheck, CatalogueProgress, CatalogueScope, ModelDiff, ModelGlob, Proposed, Standing, Unlisted,
 };
+use runtime::config::DatabaseConfig;
 
-use crate::cli::{CatalogueCommand, Look};
+use super::act::{done, note, stop};
+use crate::cli::{Act, CatalogueCommand, Look};
 use crate::show;
 
 /// Fewer models than this need no bar.
@@ -20,7 +23,23 @@ pub(crate) async fn run(json: bool, command: &CatalogueCommand) -> anyhow::Resul
         CatalogueCommand::Check { look } => check(json, look).await,
         CatalogueCommand::Diff { all, look } => diff(json, look, *all).await,
         CatalogueCommand::Sync { out, look } => sync(json, look, out).await,
+        CatalogueCommand::Sell { model, act, database } => sell(json, database, model, act).await,
     }
+}
+
+async fn sell(json: bool, database: &DatabaseConfig, model: &str, act: &Act) -> anyhow::Result<ExitCode> {
+    let store = runtime::open_store_for_reading(database).await?;
+    if !store.models_off_sale().await?.iter().any(|health| health.model == model) {
+        bail!("KIE does not refuse {model}: `status` names the models that are off sale");
+    }
+    let what = format!("put {model} back on sale; running processes follow within 15 s");
+    if let Some(code) = stop(json, act, &what)? {
+        return Ok(code);
+    }
+    store.clear_refusals(model).await?;
+    note(&*store, "catalogue sell", model, act).await?;
+    store.close().await;
+    done(json, &what)
 }
 
 async fn check(json: bool, look: &Look) -> anyhow::Result<ExitCode> {

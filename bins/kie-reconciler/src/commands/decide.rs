@@ -4,8 +4,9 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use runtime::config::{Config, DatabaseConfig};
-use runtime::{Decision, Job, Scope, Store};
+use runtime::{Decision, Job, NewEntry, Restored, Scope, Store};
 
+use super::act::{done, stop};
 use crate::cli::{Act, DecisionArgs};
 use crate::show;
 
@@ -16,34 +17,45 @@ async fn job(store: &dyn Store, id: &str) -> anyhow::Result<Job> {
     }
 }
 
-/// The code to end with instead of acting: 0 after a dry run, 1 after a "no".
-fn stop(json: bool, act: &Act, what: &str) -> anyhow::Result<Option<ExitCode>> {
-    if act.dry_run {
-        let value = serde_json::json!({ "dry_run": true, "would": what });
-        show::print(json, &value, |_| format!("would {what}"))?;
-        return Ok(Some(ExitCode::SUCCESS));
-    }
-    Ok((!show::confirm(&format!("{what}?"), act.yes)?).then_some(ExitCode::FAILURE))
-}
-
-fn done(json: bool, what: &str) -> anyhow::Result<ExitCode> {
-    show::print(json, &serde_json::json!({ "done": what }), |_| format!("done: {what}"))?;
-    Ok(ExitCode::SUCCESS)
-}
-
 pub(crate) async fn retry(json: bool, config: &Config, id: &str, act: &Act) -> anyhow::Result<ExitCode> {
     let services = runtime::open_services(config).await?;
     let job = job(services.lifecycle.store(), id).await?;
-    let what = format!("wake job {} ({})", job.id, job.state);
+    let what = format!("wake job {} ({}), or fetch again what is missing of it", job.id, job.state);
     if let Some(code) = stop(json, act, &what)? {
         return Ok(code);
     }
     let woken = services.lifecycle.retry(job.id, &act.reason).await?;
+    let restored =
+        if woken { Vec::new() } else { services.lifecycle.restore_files(job.id, &act.reason).await? };
     services.close().await;
-    if !woken {
-        bail!("job {} is {}: nothing is left to do for it", job.id, job.state);
+    if woken {
+        return done(json, &format!("job {} is due now: a worker, or `once`, takes its next step", job.id));
     }
-    done(json, &what)
+    if restored.is_empty() {
+        bail!(
+            "job {} is {}, and everything that it stored is there: nothing is left to do for it",
+            job.id,
+            job.state
+        );
+    }
+    show_restored(json, &restored)
+}
+
+fn show_restored(json: bool, restored: &[Restored]) -> anyhow::Result<ExitCode> {
+    let value: Vec<_> = restored
+        .iter()
+        .map(|file| {
+            serde_json::json!({ "asset": file.asset, "restored": file.trouble.is_none(), "trouble": file.trouble })
+        })
+        .collect();
+    show::print(json, &value, |_| {
+        let rows = restored.iter().map(|file| {
+            let words = file.trouble.clone().unwrap_or_else(|| "there again".to_owned());
+            vec![file.asset.to_string(), words]
+        });
+        show::table(&["file", "outcome"], rows)
+    })?;
+    Ok(if restored.iter().all(|file| file.trouble.is_none()) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 pub(crate) async fn resolve(
@@ -104,7 +116,13 @@ pub(crate) async fn redeliver(
     if let Some(code) = stop(json, act, &format!("send the deliveries of job {} again", job.id))? {
         return Ok(code);
     }
-    let count = store.redeliver(job.id, Scope::All, runtime::now()).await?;
+    let now = runtime::now();
+    let count = store.redeliver(job.id, Scope::All, now).await?;
+    if count > 0 {
+        let detail = Some(format!("redeliver: {count} deliveries are due again: {}", act.reason));
+        let line = NewEntry { source: "operator", event: "job.decided", detail, fold: None };
+        store.note(job.id, &[line], now).await?;
+    }
     store.close().await;
     done(json, &format!("{count} deliveries are due again"))
 }

@@ -1,19 +1,24 @@
-//! Words that only look: audit, status, job, list.
+//! Words that only look: audit, status, job, list, acts.
 
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::bail;
-use operations::{JobReport, JobRow, MediaAudit, Percentiles, StatusReport};
-use runtime::config::{Config, DatabaseConfig, MediaConfig};
+use operations::{AuditReport, JobReport, JobRow, MediaAudit, Percentiles, StatusReport};
+use runtime::config::{Config, DatabaseConfig, KieConfig, MediaConfig};
 
-use crate::{cli::ListState, show};
+use crate::cli::ListState;
+use crate::show::{self, Progress};
+
+/// At most so many rows of what is due are shown.
+const DUE_MAX: u32 = 1000;
 
 pub(crate) async fn audit(
     json: bool,
     database: &DatabaseConfig,
-    storage: Option<(&MediaConfig, bool)>,
+    (storage, kie): (Option<(&MediaConfig, bool)>, Option<&KieConfig>),
 ) -> anyhow::Result<ExitCode> {
+    let provider = kie.map(runtime::open_provider).transpose()?;
     let store = runtime::open_store_for_reading(database).await?;
     let media = storage.map(|(config, _)| runtime::open_media(config)).transpose()?;
     let depth = match storage {
@@ -21,24 +26,57 @@ pub(crate) async fn audit(
         _ => MediaAudit::Length,
     };
     let media = media.as_ref().map(|media| (media, depth));
-    let report = operations::audit(&*store, media, runtime::now()).await?;
-    show::print(json, &report, |report| {
-        let objects =
-            report.objects_checked.map(|count| format!(", {count} objects compared")).unwrap_or_default();
-        if report.findings.is_empty() {
-            return format!("clean{objects}");
-        }
-        let rows = report.findings.iter().map(|found| {
-            vec![found.invariant.to_owned(), found.noun.to_owned(), found.id.clone(), found.detail.clone()]
-        });
-        format!(
-            "{}\n{} findings{objects}",
-            show::table(&["", "what", "id", "wrong"], rows),
-            report.findings.len()
-        )
-    })?;
+    let bar = Progress::new(json, "objects and rows compared", None);
+    let mut report = operations::audit_telling(&*store, media, runtime::now(), &|more| bar.add(more)).await?;
+    bar.clear();
+    if let Some(provider) = provider {
+        report.provider = Some(operations::provider_note(&*store, &*provider, runtime::now()).await?);
+    }
+    show::print(json, &report, audit_text)?;
     store.close().await;
     Ok(if report.findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn audit_text(report: &AuditReport) -> String {
+    let objects =
+        report.objects_checked.map(|count| format!(", {count} objects compared")).unwrap_or_default();
+    let note = report.provider.as_ref().map(|note| format!("\nnote: {}", note.note)).unwrap_or_default();
+    if report.findings.is_empty() {
+        return format!("clean{objects}{note}");
+    }
+    let rows = report.findings.iter().map(|found| {
+        vec![found.invariant.to_owned(), found.noun.to_owned(), found.id.clone(), found.detail.clone()]
+    });
+    let table = show::table(&["", "what", "id", "wrong"], rows);
+    format!("{table}\n{} findings{objects}{note}", report.findings.len())
+}
+
+pub(crate) async fn acts(json: bool, database: &DatabaseConfig, limit: u32) -> anyhow::Result<ExitCode> {
+    let store = runtime::open_store_for_reading(database).await?;
+    let acts = store.list_acts(limit).await?;
+    store.close().await;
+    show::print(json, &acts, |acts| {
+        let rows = acts.iter().map(|act| {
+            vec![act.at.to_string(), act.command.clone(), act.subject.clone(), act.reason.clone()]
+        });
+        show::table(&["at", "command", "of", "reason"], rows)
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What `once` would take up, as far as slots and breaker allow.
+pub(crate) async fn due(json: bool, database: &DatabaseConfig, limit: u64) -> anyhow::Result<ExitCode> {
+    let store = runtime::open_store_for_reading(database).await?;
+    let limit = u32::try_from(limit).unwrap_or(u32::MAX).min(DUE_MAX);
+    let due = store.due(runtime::now(), limit).await?;
+    store.close().await;
+    let jobs: Vec<JobRow> = due.jobs.iter().map(operations::job_row).collect();
+    let value = serde_json::json!({ "dry_run": true, "jobs": jobs, "deliveries": due.deliveries.len() });
+    show::print(json, &value, |_| {
+        let jobs = jobs_table(&jobs);
+        format!("{jobs}\n{} jobs and {} deliveries are due", due.jobs.len(), due.deliveries.len())
+    })?;
+    Ok(ExitCode::SUCCESS)
 }
 
 pub(crate) async fn status(json: bool, database: &DatabaseConfig, hours: u64) -> anyhow::Result<ExitCode> {
@@ -81,10 +119,16 @@ fn status_text(report: &StatusReport, hours: u64) -> String {
     } else {
         report.alarms.iter().map(|alarm| format!("! {alarm}")).collect::<Vec<_>>().join("\n")
     };
+    let processes: Vec<_> =
+        report.processes.iter().map(|(name, ago)| format!("{name} ({ago} s ago)")).collect();
+    let oldest =
+        report.oldest_due_s.map_or("nothing waits".to_owned(), |waits| format!("waits for {waits} s"));
     format!(
-        "jobs        {} (open now, ended in {hours} h)\ndeliveries  {}\n\n{}\n\n{}\n\n{alarms}",
+        "jobs        {} (open now, ended in {hours} h)\ndeliveries  {}\nworkers     {}\noldest due  {oldest}\n\n{}\n\n{}\n\n\
+         {alarms}",
         counts(&states),
         counts(&deliveries),
+        if processes.is_empty() { "none was seen for a day".to_owned() } else { processes.join(", ") },
         show::table(&["model", "jobs", "done", "to task, s", "to stored, s", "to delivered, s"], models),
         show::table(&["kind", "outputs expected", "stored", "bytes"], outputs),
     )
@@ -141,13 +185,14 @@ fn job_text(report: &JobReport) -> String {
         Some(live) => format!("KIE says now: {live:?}\n"),
     };
     format!(
-        "job      {}\naccount  {}\nmodel    {}\nstate    {}{}\nmoney    held {held}, captured {captured}, released \
+        "job      {}\naccount  {}\nmodel    {}\nstate    {}{}\nwakes    {}\nmoney    held {held}, captured {captured}, released \
          {released}, refunded {refunded} (minor units)\n{live}\n{}\n\n{}\n\n{}\n\n{}\n\n{}",
         row.id,
         row.account,
         row.model,
         row.state,
         row.cause.map(|cause| format!(" ({cause}: {})", optional(&row.failure))).unwrap_or_default(),
+        row.wake_at.map_or_else(|| "only if asked".to_owned(), |at| at.to_string()),
         show::table(&["attempt", "sent", "task", "answer"], attempts),
         show::table(&["role", "state", "bytes", "tries", "object", "error"], outputs),
         show::table(&["channel", "event", "state", "tries", "error"], deliveries),
@@ -189,15 +234,14 @@ pub(crate) async fn list(
         })?;
     } else {
         let rows: Vec<JobRow> = jobs.iter().map(operations::job_row).collect();
-        show::print(json, &rows, |rows| {
-            show::table(
-                &["job", "model", "state", "since", "cause", "task", "words"],
-                rows.iter().map(job_line),
-            )
-        })?;
+        show::print(json, &rows, |rows| jobs_table(rows))?;
     }
     store.close().await;
     Ok(ExitCode::SUCCESS)
+}
+
+fn jobs_table(rows: &[JobRow]) -> String {
+    show::table(&["job", "model", "state", "since", "cause", "task", "words"], rows.iter().map(job_line))
 }
 
 fn job_line(row: &JobRow) -> Vec<String> {

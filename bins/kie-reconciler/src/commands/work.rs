@@ -1,27 +1,57 @@
-//! Words that work: once, check, smoke.
+//! Words that work: once, watch, check, smoke.
 
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
 use operations::{Check, SmokeOptions, SmokeStep};
+use runtime::PassReport;
 use runtime::config::Config;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::show;
+use super::act::{note, stop};
+use crate::cli::Act;
+use crate::show::{self, Progress};
 
 pub(crate) async fn once(json: bool, config: &Config, limit: u64) -> anyhow::Result<ExitCode> {
     let services = runtime::open_services(config).await?;
     let worker = services.worker("kie-reconciler once");
-    let report = worker.run_until_idle(limit).await?;
+    let bar = Progress::new(json, "steps and deliveries", None);
+    let working = worker.run_until_idle(limit);
+    let mut working = std::pin::pin!(working);
+    let mut beat = tokio::time::interval(Duration::from_millis(200));
+    let report = loop {
+        tokio::select! {
+            report = &mut working => break report?,
+            _ = beat.tick() => {
+                let so_far = worker.report();
+                bar.set(so_far.steps.saturating_add(so_far.deliveries));
+            }
+        }
+    };
+    bar.clear();
+    services.close().await;
+    show_pass(json, report)
+}
+
+pub(crate) async fn watch(json: bool, config: &Config) -> anyhow::Result<ExitCode> {
+    let signals = TaskTracker::new();
+    let shutdown = runtime::shutdown_token(&signals)?;
+    let name = format!("kie-reconciler watch {}", std::process::id());
+    let report = runtime::work(config, &name, shutdown).await?;
+    show_pass(json, report)?;
+    // Failed steps were put off and tried again: that is what a worker is for.
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show_pass(json: bool, report: PassReport) -> anyhow::Result<ExitCode> {
     let value = serde_json::json!({
         "steps": report.steps, "deliveries": report.deliveries, "failures": report.failures
     });
     show::print(json, &value, |_| {
         format!("{} steps, {} deliveries, {} failures", report.steps, report.deliveries, report.failures)
     })?;
-    services.close().await;
     Ok(if report.failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -51,10 +81,20 @@ const PAID: [&str; 3] =
 pub(crate) async fn smoke(
     json: bool,
     config: &Config,
-    real: bool,
-    account: Option<&str>,
-    minutes: u64,
+    (real, account, minutes): (bool, Option<&str>, u64),
+    act: &Act,
 ) -> anyhow::Result<ExitCode> {
+    let models: Vec<String> = config
+        .prices
+        .free_models
+        .iter()
+        .map(String::as_str)
+        .chain(PAID.into_iter().filter(|_| real))
+        .map(str::to_owned)
+        .collect();
+    if let Some(code) = stop(json, act, &format!("order {}", models.join(", ")))? {
+        return Ok(code);
+    }
     let services = runtime::open_services(config).await?;
     let lifecycle = services.lifecycle.clone();
     let account = if let Some(id) = account {
@@ -65,9 +105,8 @@ pub(crate) async fn smoke(
             operations::add_account(lifecycle.store(), lifecycle.ids(), external, name, None, false).await?;
         added.id.parse()?
     };
-    let models =
-        config.prices.free_models.iter().map(String::as_str).chain(PAID.into_iter().filter(|_| real));
-    let orders = models.map(|model| (model.to_owned(), None)).collect();
+    note(lifecycle.store(), "smoke", &models.join(", "), act).await?;
+    let orders = models.into_iter().map(|model| (model, None)).collect();
     let options =
         SmokeOptions { account, orders, recipients: Vec::new(), patience: Duration::from_mins(minutes) };
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());

@@ -39,6 +39,8 @@ gated!(AccountStore {
     fn webhook_key(id: AccountId) -> [u8; 32];
     fn add_token(token: &NewToken) -> ();
     fn find_token(hash: &[u8; 32]) -> Option<TokenOwner>;
+    fn list_tokens(account: AccountId) -> Vec<KeptToken>;
+    fn revoke_token(account: AccountId, token: TokenId) -> bool;
     fn has_real_accounts() -> bool;
 });
 
@@ -52,7 +54,19 @@ gated!(AssetStore {
     fn assets_of(jobs: &[JobId]) -> Vec<Asset>;
     fn purgeable_assets(hidden_before: Timestamp, upload_before: Timestamp, limit: u32) -> Vec<Asset>;
     fn assets_deleted(ids: &[AssetId], at: Timestamp) -> ();
-    fn list_stored_assets(after: Option<AssetId>, limit: u32) -> Vec<Asset>;
+    fn list_stored_assets(scope: Scope, after: Option<AssetId>, limit: u32) -> Vec<Asset>;
+    fn set_thumbnail(id: AssetId, thumbnail: &str, at: Timestamp) -> bool;
+});
+
+gated!(ActStore {
+    fn note_act(act: &Act) -> ();
+    fn list_acts(limit: u32) -> Vec<Act>;
+});
+
+gated!(ReadingStore {
+    fn consumption(since: Timestamp, until: Timestamp) -> Consumption;
+    fn add_reading(reading: &CreditReading) -> bool;
+    fn list_readings(limit: u32) -> Vec<CreditReading>;
 });
 
 gated!(CallbackStore {
@@ -101,6 +115,7 @@ gated!(OrderStore {
 gated!(ReportStore {
     fn audit(now: Timestamp) -> Vec<AuditFinding>;
     fn overview(since: Timestamp, now: Timestamp) -> Overview;
+    fn due(now: Timestamp, limit: u32) -> Due;
     fn stuck_jobs(limits: &StuckLimits, now: Timestamp, limit: u32) -> Vec<Job>;
 });
 
@@ -134,6 +149,7 @@ gated!(SlotStore {
 
 gated!(TransferStore {
     fn credit(transfers: &[NewTransfer], at: Timestamp) -> Credited;
+    fn recount(account: AccountId) -> Recounted;
     fn list_transfers(filter: &TransferFilter) -> Vec<Transfer>;
     fn find_transfer(id: TransferId, scope: Scope) -> Option<Transfer>;
 });

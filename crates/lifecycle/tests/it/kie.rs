@@ -155,6 +155,8 @@ struct State {
     uploads: Vec<String>,
     fresh_links: u32,
     no_fresh_links: bool,
+    /// What is left on our account there, in millionths; no task changes it.
+    balance_micro: u64,
 }
 
 pub(crate) struct Kie {
@@ -222,6 +224,11 @@ impl Kie {
 
     pub(crate) fn uploads(&self) -> Vec<String> {
         self.lock().uploads.clone()
+    }
+
+    /// Sets what is left on our account there.
+    pub(crate) fn set_balance(&self, credits: &str) {
+        self.lock().balance_micro = credits.parse::<Decimal>().unwrap().micro();
     }
 
     /// The records name other links from now on.
@@ -367,6 +374,11 @@ impl Provider for Kie {
         };
         self.gate.stop("after download_url").await;
         answer
+    }
+
+    async fn credits(&self) -> Result<Decimal, ReadFailure> {
+        self.gate.stop("before credits").await;
+        Ok(Decimal::from_micro(self.lock().balance_micro))
     }
 
     async fn upload(&self, file: SourceFile) -> Result<String, ReadFailure> {

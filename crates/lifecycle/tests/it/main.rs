@@ -18,4 +18,5 @@ mod proof;
 mod shop;
 mod simulation;
 mod unclear;
+mod upkeep;
 mod world;

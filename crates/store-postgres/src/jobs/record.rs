@@ -109,6 +109,7 @@ async fn write(store: &PostgresStore, step: &Step, columns: &Columns) -> Result<
                entered_at = case when $6 = j.state then j.entered_at else $5 end,
                wake_at = case when j.wake_seq <> $4::bigint and $6 not in ('done', 'canceled') then $5 else $7 end,
                deadline_at = $8, cause = coalesce($9, j.cause), failure = coalesce($10, j.failure),
+               recorded_at = case when $6 = 'storing' and j.state <> 'storing' then $5 else j.recorded_at end,
                cost = coalesce($11, j.cost), gift = $12, late = $13, tries = $14, hints = $15,
                task_id = coalesce($16, j.task_id),
                held = j.held + $17, captured = j.captured + $18, released = j.released + $19,

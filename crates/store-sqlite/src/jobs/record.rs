@@ -60,6 +60,7 @@ async fn patch_job(db: &mut SqliteConnection, step: &Step) -> Result<bool, Store
            deadline_at = ?9,
            cause = coalesce(?10, cause),
            failure = coalesce(?11, failure),
+           recorded_at = case when ?6 = 'storing' and ?4 <> 'storing' then ?3 else recorded_at end,
            cost = coalesce(?12, cost),
            task_id = coalesce(?13, task_id),
            gift = ?14, late = ?15, tries = ?16, hints = ?17,

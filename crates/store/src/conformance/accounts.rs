@@ -4,7 +4,7 @@ use domain::{Recipient, Role, Scope};
 
 use super::Fixture;
 use super::fixture::at_once;
-use crate::{Added, DeliveryResult, NewAccount, NewToken, OpenShop, StoreError, TokenOwner};
+use crate::{Added, DeliveryResult, KeptToken, NewAccount, NewToken, OpenShop, StoreError, TokenOwner};
 
 /// An account is opened once by the shop's own id; later calls get the first row unchanged.
 pub async fn an_account_is_opened_once_by_external_id(fx: Fixture) {
@@ -111,6 +111,23 @@ pub async fn an_account_has_its_webhook_key(fx: Fixture) {
     assert_eq!(fx.store.webhook_key(account.id).await.unwrap(), account.webhook_key);
     let nobody = fx.store.webhook_key(fx.account_id()).await;
     assert!(matches!(nobody, Err(StoreError::NotFound { .. })));
+}
+
+/// Tokens of an account are listed, and revoked one by one; another account's token is out of reach.
+pub async fn a_token_is_revoked_alone(fx: Fixture) {
+    let (account, other) = (fx.account(0).await, fx.account(0).await);
+    let first = add_token(&fx, account, Role::Customer).await.unwrap();
+    fx.advance(1);
+    let second = add_token(&fx, account, Role::Operator).await.unwrap();
+    let kept = |token: &NewToken| KeptToken { id: token.id, role: token.role, created_at: token.at };
+    assert_eq!(fx.store.list_tokens(account).await.unwrap(), [kept(&first), kept(&second)]);
+    assert!(!fx.store.revoke_token(other, first.id).await.unwrap());
+    assert!(fx.store.revoke_token(account, first.id).await.unwrap());
+    assert!(!fx.store.revoke_token(account, first.id).await.unwrap());
+    assert_eq!(fx.store.find_token(&first.hash).await.unwrap(), None);
+    assert!(fx.store.find_token(&second.hash).await.unwrap().is_some());
+    assert_eq!(fx.store.list_tokens(account).await.unwrap(), [kept(&second)]);
+    assert_eq!(fx.store.list_tokens(other).await.unwrap(), []);
 }
 
 /// A token names its account and its one role, until the account is closed.

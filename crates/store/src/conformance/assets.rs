@@ -210,13 +210,37 @@ pub async fn stored_assets_are_listed_in_pages(fx: Fixture) {
     wanted.sort_unstable();
     let (mut found, mut after) = (Vec::new(), None);
     loop {
-        let page = fx.store.list_stored_assets(after, 2).await.unwrap();
+        let page = fx.store.list_stored_assets(Scope::All, after, 2).await.unwrap();
         let Some(last) = page.last() else { break };
         after = Some(last.id);
         assert!(page.len() <= 2);
         found.extend(page.into_iter().map(|asset| asset.id));
     }
     assert_eq!(found, wanted);
+    let (own, stranger) = (Scope::Account(account), Scope::Account(fx.account(0).await));
+    assert_eq!(fx.store.list_stored_assets(own, None, 10).await.unwrap().len(), 5);
+    assert_eq!(fx.store.list_stored_assets(stranger, None, 10).await.unwrap(), []);
+}
+
+/// A thumbnail that is made later is named once, and the job's version tells of it.
+pub async fn a_thumbnail_is_named_once(fx: Fixture) {
+    let (job, asset) = storing(&fx).await;
+    assert!(!fx.store.set_thumbnail(asset, "early", fx.now()).await.unwrap(), "it is not stored");
+    let file = crate::StoredFile { thumbnail: None, ..fx.file() };
+    assert!(fx.store.asset_stored(asset, Some(job.fence), &file, fx.now()).await.unwrap());
+    let before = fx.job(job.id).await.version;
+    fx.advance(1);
+    assert!(fx.store.set_thumbnail(asset, "first", fx.now()).await.unwrap());
+    assert!(!fx.store.set_thumbnail(asset, "second", fx.now()).await.unwrap());
+    assert_eq!(find(&fx, asset).await.thumbnail.as_deref(), Some("first"));
+    let after = fx.job(job.id).await;
+    assert!(after.version > before && after.updated_at == fx.now());
+    assert_eq!(after.fence, job.fence, "the claim goes on");
+    assert!(!fx.store.set_thumbnail(fx.asset_id(), "nobody", fx.now()).await.unwrap());
+    let upload = upload(&fx, job.account);
+    fx.store.add_asset(&upload, fx.now()).await.unwrap();
+    assert!(fx.store.asset_stored(upload.id, None, &file, fx.now()).await.unwrap());
+    assert!(fx.store.set_thumbnail(upload.id, "of an upload", fx.now()).await.unwrap());
 }
 
 /// A claimed job in `storing` with one pending output.

@@ -211,3 +211,27 @@ pub async fn transfers_are_listed_in_pages(fx: Fixture) {
 fn reversal(fx: &Fixture, account: AccountId, key: &str, from: Book, minor: i64) -> NewTransfer {
     fx.transfer(account, TransferKind::Reversal, key, (from, Book::Payments), minor)
 }
+
+/// Counting anew leaves sound balances as they are, whatever moves meanwhile.
+pub async fn a_recount_keeps_sound_balances(fx: Fixture) {
+    let account = fx.account(1_000).await;
+    let job = fx.pending(account, 100).await;
+    let recounted = fx.store.recount(account).await.unwrap();
+    assert_eq!(recounted.before, recounted.after);
+    assert_eq!((recounted.after.available, recounted.after.held), (900, 100));
+    let racing = at_once(16, |number| {
+        let (store, topup, at) =
+            (fx.store.clone(), fx.topup(account, &format!("race {number}"), 10), fx.now());
+        async move {
+            if number % 2 == 0 {
+                store.recount(account).await.expect("it is counted");
+            } else {
+                store.credit(&[topup], at).await.expect("it is credited");
+            }
+        }
+    });
+    racing.await;
+    fx.done(job.id, 100).await;
+    assert_eq!(fx.balance(account).await, (980, 0));
+    assert!(matches!(fx.store.recount(fx.account_id()).await, Err(StoreError::NotFound { .. })));
+}

@@ -127,6 +127,31 @@ pub async fn the_oldest_due_row_is_shown(fx: Fixture) {
     assert_eq!(oldest().await, Some(due), "its worker is gone");
 }
 
+/// What is due is shown and left alone: no lease, no fence; what somebody has is not due.
+pub async fn what_is_due_is_shown_and_not_claimed(fx: Fixture) {
+    let account = fx.account(1_000).await;
+    let failed = fx.pending(account, 10).await;
+    fx.failed(failed.id).await;
+    let running = fx.pending(account, 10).await;
+    fx.running(running.id, "task").await;
+    fx.advance(PACE_SECONDS.unsigned_abs() + 1);
+    let pending = fx.pending(account, 10).await;
+    let due = async || {
+        let due = fx.store.due(fx.now(), 10).await.unwrap();
+        let mut jobs: Vec<_> = due.jobs.into_iter().map(|job| job.id).collect();
+        jobs.retain(|job| [running.id, pending.id].contains(job));
+        (jobs, due.deliveries.len())
+    };
+    let owed = due().await.1;
+    assert_eq!(due().await.0, [running.id, pending.id]);
+    assert_eq!(fx.store.due(fx.now(), 1).await.unwrap().jobs.len(), 1);
+    assert_eq!(fx.job(pending.id).await, pending, "it was only looked at");
+    fx.claim_up_to(10).await;
+    assert_eq!(due().await, (Vec::new(), owed));
+    fx.store.claim_deliveries(fx.now(), fx.after(30), 10).await.unwrap();
+    assert_eq!(due().await, (Vec::new(), 0));
+}
+
 /// Jobs older than their kind's limit are stuck, oldest first; drafts and final jobs never are.
 pub async fn stuck_jobs_are_shown_by_kind(fx: Fixture) {
     let account = fx.account(1_000).await;

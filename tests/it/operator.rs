@@ -1,0 +1,250 @@
+//! An operator with a broken shop: what is wrong is found and repaired with `kie-reconciler` alone.
+
+use std::time::{Duration, SystemTime};
+
+use acceptance::{Customer, Db, IMAGE, Job, World, prompt, stories, until};
+use domain::{AssetId, JobId};
+use kie_client::callback;
+use kie_sim::TaskView;
+use lifecycle::SecretKeys;
+use serde_json::{Value, json};
+
+stories! {
+    async fn a_broken_shop_is_repaired_with_the_tool_alone(db) {
+        let mut world = World::builder(db).programs(1).callbacks(false).start().await;
+        let customer = world.account_with("100.00").await;
+        let broken = Broken::make(&mut world, &customer, db).await;
+
+        // What is wrong?
+        let status = world.reconciler(&["status"]).await.expect(1);
+        for alarm in [
+            "no worker was seen for two minutes",
+            "2 jobs are unclear",
+            "6 jobs are stuck",
+            "1 deliveries are dead",
+            "1 callbacks name tasks that no job knows",
+        ] {
+            assert!(status.contains(alarm), "{alarm}: {status}");
+        }
+        assert_eq!(ids(&world, "unclear", "id").await, sorted([&broken.lost, &broken.never]));
+        let stuck = [&broken.lost, &broken.never, &broken.slow, &broken.torn, &broken.busy, &broken.cut];
+        assert_eq!(ids(&world, "stuck", "id").await, sorted(stuck));
+        assert_eq!(ids(&world, "dead", "job").await, sorted([&broken.deaf]));
+        let account = customer.id.to_string();
+        let audit = world.reconciler(&["audit", "--media", "--json"]).await.json(1);
+        let found: Vec<_> = audit["findings"].as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap()).collect();
+        for id in [account.as_str(), &broken.missing, &broken.stray, "backup.tar"] {
+            assert!(found.contains(&id), "{id}: {audit}");
+        }
+        assert_eq!(found.len(), 4, "{audit}");
+        let slow = world.reconciler(&["job", broken.slow.id(), "--live"]).await.expect(0);
+        assert!(slow.contains("running") && slow.contains("KIE says now"), "{slow}");
+        let due = world.reconciler(&["once", "--dry-run", "--json"]).await.json(0);
+        assert!(due["jobs"].as_array().unwrap().iter().any(|job| job["id"] == broken.cut.id()), "{due}");
+
+        // Decide what only a person can decide.
+        let task_of = |mark: &str| world.sim.tasks().into_iter().find(|task| ordered(task, mark)).unwrap().id;
+        let (lost, other) = (task_of("] lost"), task_of("] slow"));
+        world.reconciler(&["resolve", broken.lost.id(), "--adopt", &other]).await.expect(2);
+        world.reconciler(&["resolve", broken.lost.id(), "--adopt", &lost, "--reason", "in KIE's list"]).await.expect(0);
+        world.reconciler(&["resolve", broken.never.id(), "--release"]).await.expect(0);
+        world.reconciler(&["redeliver", broken.deaf.id(), "--reason", "the customer is back"]).await.expect(0);
+        for job in [&broken.slow, &broken.torn, &broken.busy] {
+            world.reconciler(&["retry", job.id()]).await.expect(0);
+        }
+        // A worker takes it from there.
+        let watch = world.watch();
+        in_state(&world, &broken.cut, "unclear").await;
+        world.reconciler(&["resolve", broken.cut.id(), "--adopt", &task_of("] cut")]).await.expect(0);
+        for job in [&broken.lost, &broken.slow, &broken.torn, &broken.busy, &broken.cut] {
+            in_state(&world, job, "done").await;
+        }
+        in_state(&world, &broken.never, "failed").await;
+        until("everybody was told", async || {
+            let overview = world.reconciler(&["status", "--json"]).await;
+            let status: Value = serde_json::from_str(&overview.out).ok()?;
+            let pending = status["overview"]["deliveries"].as_array()?.iter().any(|one| one[0] == "pending");
+            (!pending).then_some(())
+        })
+        .await;
+        let pass = watch.terminate().await.json(0);
+        assert!(pass["steps"].as_u64() > Some(5), "{pass}");
+
+        // The books and the files.
+        world.reconciler(&["account", "recount", &account, "--reason", "edited by hand"]).await.expect(0);
+        world.reconciler(&["retry", broken.whole.id(), "--reason", "the bucket lost it"]).await.expect(0);
+        let survey = world.reconciler(&["sweep", "--json"]).await.json(1);
+        assert_eq!((&survey["survey"]["orphans"][0]["name"], &survey["deleted"]), (&json!(broken.stray), &json!(0)));
+        assert!(world.path("media").join(&broken.stray).exists(), "nothing is deleted without a yes");
+        world.reconciler(&["sweep", "--yes"]).await.expect(1);
+        assert!(!world.path("media").join(&broken.stray).exists());
+        assert!(world.path("media/backup.tar").exists(), "what is not ours is left alone");
+        std::fs::remove_file(world.path("media/backup.tar")).unwrap();
+        world.reconciler(&["sweep"]).await.expect(0);
+
+        // All is well.
+        let audit = world.reconciler(&["audit", "--media", "--hash"]).await.expect(0);
+        assert!(audit.contains("clean"), "{audit}");
+        world.reconciler(&["verify", "--sample", "3"]).await.expect(0);
+        let acts = world.reconciler(&["acts"]).await.expect(0);
+        assert!(acts.contains("account recount") && acts.contains("edited by hand") && acts.contains("sweep"), "{acts}");
+        world.restart_program(0).await;
+        assert_eq!(customer.balance().await, (10_000 - 700, 0), "seven of eight were made");
+        let status = world.reconciler(&["status"]).await.out;
+        assert!(!status.contains("stuck:") && !status.contains("unclear:") && !status.contains("dead:"), "{status}");
+        world.finish().await;
+    }
+
+    async fn a_file_that_cannot_be_had_again_is_refunded_and_given_up(db) {
+        let world = World::builder(db).start().await;
+        let customer = world.account_with("1.00").await;
+        let job = customer.order_and_wait(IMAGE, prompt("lost for good")).await;
+        customer.until_told(job.id()).await;
+        std::fs::remove_file(object(&world, &job).await).unwrap();
+        world.fault("result=404");
+        let said = world.reconciler(&["retry", job.id(), "--json"]).await.json(1);
+        assert_eq!(said[0]["restored"], false, "{said}");
+        world.reconciler(&["verify", "--account", &customer.id.to_string()]).await.expect(1);
+        world.reconciler(&["refund", job.id(), "--key", "lost-file", "--reason", "we lost it"]).await.expect(0);
+        world.reconciler(&["sweep", "--tombstones", "--dry-run"]).await.expect(1);
+        world.reconciler(&["sweep", "--tombstones", "--yes", "--reason", "refunded"]).await.expect(0);
+        world.reconciler(&["audit", "--media"]).await.expect(0);
+        let timeline = world.reconciler(&["job", job.id()]).await.expect(0);
+        assert!(timeline.contains("is given up: refunded"), "{timeline}");
+        assert_eq!(customer.balance().await, (100, 0));
+        world.finish().await;
+    }
+}
+
+/// A shop in which everything that can be stuck is stuck, and whose worker is gone.
+struct Broken {
+    whole: Job,
+    deaf: Job,
+    lost: Job,
+    never: Job,
+    slow: Job,
+    torn: Job,
+    busy: Job,
+    cut: Job,
+    /// The asset whose object is gone.
+    missing: String,
+    /// An object without a row.
+    stray: String,
+}
+
+impl Broken {
+    async fn make(world: &mut World, customer: &Customer, db: Db) -> Self {
+        let whole = customer.order_and_wait(IMAGE, prompt("whole")).await;
+        customer.until_told(whole.id()).await;
+        world.receiver.answer_with(&format!("/hook/{}", customer.id), &[410]);
+        let deaf = customer.order_and_wait(IMAGE, prompt("deaf")).await;
+        customer.until_told(deaf.id()).await;
+        let lost = customer.order(IMAGE, prompt("[sim:create=reset] lost")).await;
+        let never = customer.order(IMAGE, prompt("[sim:create=reset:none:times=1] never")).await;
+        let slow = customer.order(IMAGE, prompt("[sim:duration=25s] slow")).await;
+        let torn = customer.order(IMAGE, prompt("[sim:result=404:times=4] torn")).await;
+        customer.until_state(lost.id(), "unclear").await;
+        customer.until_state(never.id(), "unclear").await;
+        customer.until_state(slow.id(), "running").await;
+        customer.until_state(torn.id(), "storing").await;
+        orphan_callback(world).await;
+        let busy = customer.order(IMAGE, prompt("[sim:create=429:times=3] busy")).await;
+        let cut = customer.order(IMAGE, prompt("[sim:create=slow:10s] cut")).await;
+        until("the provider has the last task", async || {
+            let refused = customer.job(busy.id()).await.0["attempts"].as_u64() >= Some(1);
+            let sent = world.sim.tasks().iter().any(|task| ordered(task, "] cut"));
+            (refused && sent).then_some(())
+        })
+        .await;
+        world.program(0).kill_9().await;
+        assert_eq!(world.row(cut.id()).await.state.as_str(), "submitting");
+        assert_eq!(world.row(busy.id()).await.state.as_str(), "pending");
+        let file = object(world, &whole).await;
+        std::fs::remove_file(&file).unwrap();
+        world.edit("update kie.account set available = available + 777").await;
+        let stray = stray_objects(world, customer);
+        an_hour_passes(world, db).await;
+        let missing = file.file_name().unwrap().to_str().unwrap().to_owned();
+        Self { whole, deaf, lost, never, slow, torn, busy, cut, missing, stray }
+    }
+}
+
+/// Whether this task was ordered with these words.
+fn ordered(task: &TaskView, words: &str) -> bool {
+    Value::Object(task.input.clone()).to_string().contains(words)
+}
+
+/// A callback with a genuine token for a job that this database does not have.
+async fn orphan_callback(world: &World) {
+    let keys = SecretKeys::new(acceptance::SECRET_KEY.into(), Vec::new()).unwrap();
+    let job = JobId::generate(world.now(), &*world.ids().chance);
+    let url = format!("{}/callbacks/kie/{}", world.url, keys.callback_token(job, 1));
+    let body = json!({ "data": { "taskId": "task-of-another-shop" } }).to_string();
+    let stamp = world.now().as_second().to_string();
+    let signature = callback::sign(&acceptance::HMAC_KEY.into(), "task-of-another-shop", &stamp);
+    let answer = reqwest::Client::new()
+        .post(url)
+        .header("content-type", "application/json")
+        .header(callback::TIMESTAMP_HEADER, stamp)
+        .header(callback::SIGNATURE_HEADER, signature)
+        .body(body)
+        .send();
+    assert_eq!(answer.await.unwrap().status(), 200);
+}
+
+/// Where the only output of a job lies, in a local folder.
+async fn object(world: &World, job: &Job) -> std::path::PathBuf {
+    let id = job.id().parse().unwrap();
+    let asset = world.store.assets_of(&[id]).await.unwrap().remove(0);
+    world.path("media").join(asset.object)
+}
+
+/// Old files that no row knows: one with our form of name, one without; and a young one, which is left alone.
+fn stray_objects(world: &World, customer: &Customer) -> String {
+    let name = || {
+        let asset = AssetId::generate(world.now(), &*world.ids().chance);
+        format!("{}/image/{asset}", customer.id)
+    };
+    let (stray, young) = (name(), name());
+    for (object, hours) in [(stray.as_str(), 2), (young.as_str(), 0), ("backup.tar", 2)] {
+        let path = world.path("media").join(object);
+        std::fs::write(&path, b"bytes").unwrap();
+        let written = SystemTime::now() - Duration::from_hours(hours);
+        std::fs::File::options().write(true).open(&path).unwrap().set_modified(written).unwrap();
+    }
+    stray
+}
+
+/// Everything that waits has waited for an hour, and no worker was seen for as long.
+async fn an_hour_passes(world: &World, db: Db) {
+    let earlier = |column: &str| match db {
+        Db::Sqlite => format!("{column} = {column} - 3600000000"),
+        Db::Postgres => format!("{column} = {column} - interval '1 hour'"),
+    };
+    let open = "state in ('pending', 'submitting', 'unclear', 'running', 'storing')";
+    let columns = ["created_at", "wake_at", "lease_until"].map(earlier).join(", ");
+    world.edit(&format!("update kie.job set {columns} where {open}")).await;
+    world.edit(&format!("update kie.process set {}", earlier("seen_at"))).await;
+}
+
+async fn in_state(world: &World, job: &Job, state: &str) {
+    until(&format!("job {} is {state}", job.id()), async || {
+        (world.row(job.id()).await.state.as_str() == state).then_some(())
+    })
+    .await;
+}
+
+/// What `list --state` lists, sorted.
+async fn ids(world: &World, state: &str, field: &str) -> Vec<String> {
+    let rows = world.reconciler(&["list", "--state", state, "--json"]).await.json(0);
+    let mut ids: Vec<_> =
+        rows.as_array().unwrap().iter().map(|row| row[field].as_str().unwrap().to_owned()).collect();
+    ids.sort();
+    ids
+}
+
+fn sorted<const N: usize>(jobs: [&Job; N]) -> Vec<String> {
+    let mut ids = jobs.map(|job| job.id().to_owned()).to_vec();
+    ids.sort();
+    ids
+}

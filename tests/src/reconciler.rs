@@ -1,0 +1,79 @@
+//! The real `kie-reconciler` program, with the settings of a world.
+
+use std::process::Stdio;
+
+use serde_json::Value;
+use tokio::process::{Child, Command};
+
+use crate::instance::variables;
+use crate::program::built;
+use crate::world::World;
+
+/// What a run of the program said.
+#[derive(Debug, Clone)]
+pub struct Said {
+    /// Its exit code.
+    pub code: i32,
+    /// Standard output.
+    pub out: String,
+    /// Standard error.
+    pub err: String,
+}
+
+impl Said {
+    /// The output of a run that must have ended with this code.
+    #[track_caller]
+    pub fn expect(self, code: i32) -> String {
+        assert_eq!(self.code, code, "{}\n{}", self.out, self.err);
+        self.out
+    }
+
+    /// The same as JSON.
+    #[track_caller]
+    pub fn json(self, code: i32) -> Value {
+        let out = self.expect(code);
+        serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}"))
+    }
+}
+
+/// A running `kie-reconciler watch`.
+pub struct Watch(Child);
+
+impl Watch {
+    /// Asks it to stop and waits until it has; its exit code and output.
+    pub async fn terminate(self) -> Said {
+        let id = self.0.id().expect("it runs").to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().await.unwrap().success());
+        let output = tokio::time::timeout(crate::PATIENCE, self.0.wait_with_output()).await;
+        said(&output.expect("it stops in time").unwrap())
+    }
+}
+
+fn said(output: &std::process::Output) -> Said {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Said { code: output.status.code().unwrap_or(-1), out: text(&output.stdout), err: text(&output.stderr) }
+}
+
+impl World {
+    /// Runs `kie-reconciler` with these words and without a terminal.
+    pub async fn reconciler(&self, words: &[&str]) -> Said {
+        said(&self.command(words).output().await.expect("kie-reconciler runs"))
+    }
+
+    /// Starts `kie-reconciler watch`.
+    pub fn watch(&self) -> Watch {
+        let mut command = self.command(&["watch", "--json"]);
+        Watch(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("kie-reconciler starts"))
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(built("kie-reconciler"));
+        command
+            .args(words)
+            .env_clear()
+            .envs(variables(&self.flags, self.address(), self.storage.as_ref()))
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        command
+    }
+}
