@@ -27,6 +27,7 @@ const TABLES: &[(&str, &str)] = &[
          state wake_at",
     ),
     ("free_use", "account_id allowed day used"),
+    ("imported", "account_id amount at fingerprint job_id key noun shop version"),
     (
         "job",
         "account_id asked_at attempts basis batch_id captured cause cost created_at deadline_at entered_at failure \

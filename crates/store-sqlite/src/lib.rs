@@ -10,6 +10,7 @@ mod callbacks;
 mod connect;
 mod deliveries;
 mod error;
+mod imports;
 mod jobs;
 mod orders;
 mod reports;

@@ -11,6 +11,7 @@ mod callbacks;
 pub mod conformance;
 mod deliveries;
 mod error;
+mod imports;
 mod jobs;
 mod orders;
 mod reports;
@@ -23,6 +24,7 @@ pub use assets::{AssetStore, NewAsset, ProviderCopy, StoredFile};
 pub use callbacks::{CallbackStore, KeptCallback, NewCallback};
 pub use deliveries::{DeliveryResult, DeliveryStore, NewDelivery};
 pub use error::StoreError;
+pub use imports::{ANY_BODY, ImportStore, Imported, ImportedJob, NewImport, SourceNoun, is_same_order};
 pub use jobs::{
     Began, BeginAttempt, ClaimJobs, Flags, Guard, JobFilter, JobPatch, JobStore, Lease, NewEntry, Recorded,
     Step, TaskSaved, WakeJob, WakeReason,
@@ -39,6 +41,7 @@ pub trait Store:
     + AssetStore
     + CallbackStore
     + DeliveryStore
+    + ImportStore
     + JobStore
     + OrderStore
     + ReportStore
@@ -53,6 +56,7 @@ impl<T> Store for T where
         + AssetStore
         + CallbackStore
         + DeliveryStore
+        + ImportStore
         + JobStore
         + OrderStore
         + ReportStore
