@@ -9,6 +9,7 @@ mod files;
 mod layout;
 mod main_path;
 mod money;
+mod old_shop;
 mod orders;
 mod outage;
 mod process;

@@ -3,6 +3,7 @@
 mod accounts;
 mod catalogue;
 mod decide;
+pub(crate) mod import;
 mod look;
 mod work;
 
@@ -35,6 +36,7 @@ pub(crate) async fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
             decide::refund(json, database, id, (amount.as_deref(), key), act).await
         }
         Command::Redeliver { id, act, database } => decide::redeliver(json, database, id, act).await,
+        Command::Import(args) => import::run(json, args).await,
         Command::Account(command) => accounts::run(json, command).await,
         Command::Catalogue(command) => catalogue::run(json, command).await,
     }

@@ -46,7 +46,9 @@ mod tests {
         assert_eq!(rub("0.7999999999999999"), Some(80), "0.7 + 0.1 of a float");
         assert_eq!(rub("33.339"), Some(3333), "a third of a kopeck is nobody's");
         assert_eq!(rub("-2.50"), Some(-250));
-        for bad in ["", "abc", "1e20", "1,5", "NaN", "inf", "--1", "1.2.3", "99999999999999999999", "1.00x", "é.é"] {
+        for bad in
+            ["", "abc", "1e20", "1,5", "NaN", "inf", "--1", "1.2.3", "99999999999999999999", "1.00x", "é.é"]
+        {
             assert_eq!(rub(bad), None, "{bad}");
         }
         let credits = "CREDIT:0".parse().unwrap();

@@ -8,6 +8,7 @@ use futures_util::{StreamExt, stream};
 use old_shops::{OldGeneration, OldStatus, Read};
 use store::{Imported, NewImport, SourceNoun, StoreError, WakeJob, WakeReason};
 
+use crate::Lost;
 use crate::amount::amount;
 use crate::job;
 use crate::look::{is_kie, look};
@@ -15,7 +16,6 @@ use crate::pass::{ImportError, Pass, ROUBLES, row_error};
 use crate::plan::{Look, Plan, Take, Terms, plan};
 use crate::report::{End, ImportReport, LostRow};
 use crate::users::{Holds, add};
-use crate::Lost;
 
 const NOUN: &str = "generation";
 
@@ -206,9 +206,8 @@ async fn first(pass: &Pass<'_>, row: &Row) -> Result<Outcome, ImportError> {
         Err(reason) => return Ok(refused(row, reason)),
     };
     let uncovered = in_flight && !take.lost && take.held < row.price;
-    let problem = uncovered.then(|| {
-        "the old shop has not set its price aside: it is finished without a charge".to_owned()
-    });
+    let problem = uncovered
+        .then(|| "the old shop has not set its price aside: it is finished without a charge".to_owned());
     let mut outcome =
         Outcome { state: Some(take.state), take: Some(take), problem, ..outcome(row, End::New) };
     if let Some(account) = row.account.filter(|_| !pass.options.dry_run) {
@@ -254,7 +253,8 @@ async fn again(pass: &Pass<'_>, row: &Row, known: &Imported) -> Result<Outcome, 
     if changed && !pass.options.dry_run {
         renew(pass, row, known).await?;
     }
-    if known.state == Some(JobState::Failed) && known.cause == Some(Cause::NoResult) {
+    // A generation that the old shop had finished is lost whatever made it fail here.
+    if known.state == Some(JobState::Failed) && (finished(row) || known.cause == Some(Cause::NoResult)) {
         ended.lost = Some(lost_row(row, known.job, refund(pass, row, known, &mut ended).await?));
     }
     Ok(ended)
@@ -299,7 +299,7 @@ async fn refund(
     if row.price.is_zero() {
         return Ok("none");
     }
-    let to_refund = row.old.status == OldStatus::Succeeded && pass.options.lost == Lost::Refund;
+    let to_refund = finished(row) && pass.options.lost == Lost::Refund;
     let Some(job) = known.job.filter(|_| to_refund) else { return Ok("decided") };
     if pass.options.dry_run {
         return Ok("refunded");
@@ -328,6 +328,10 @@ async fn refund(
             Ok("decided")
         }
     }
+}
+
+fn finished(row: &Row) -> bool {
+    row.old.status == OldStatus::Succeeded
 }
 
 fn money_word(take: &Take) -> &'static str {

@@ -11,6 +11,7 @@ use old_shops::{OldGeneration, OldStatus};
 use serde_json::Value;
 use store::{ImportedJob, NewAsset, NewEntry, NewImport, NewTransfer, SourceNoun};
 
+use crate::look::is_kie;
 use crate::pass::Pass;
 use crate::plan::{Look, Take};
 
@@ -51,7 +52,8 @@ pub(crate) fn order(pass: &Pass<'_>, old: &OldGeneration, look: &Look, take: &Ta
     if let (Value::Object(members), Some(prompt)) = (&mut input, &old.prompt) {
         members.entry("prompt").or_insert_with(|| Value::String(prompt.clone()));
     }
-    let prompt = old.prompt.clone().or_else(|| input.get("prompt").and_then(Value::as_str).map(str::to_owned));
+    let prompt =
+        old.prompt.clone().or_else(|| input.get("prompt").and_then(Value::as_str).map(str::to_owned));
     let sources = if take.state == JobState::Storing { look.sources.clone() } else { Vec::new() };
     Ok(Order { model: model.to_owned(), kind, input, prompt, sources })
 }
@@ -110,11 +112,7 @@ pub(crate) fn import(
         job: Some(row.id),
         transfers,
         at: pass.now,
-        write: Some(Box::new(ImportedJob {
-            assets: assets(pass, order, &row),
-            row,
-            timeline: vec![entry],
-        })),
+        write: Some(Box::new(ImportedJob { assets: assets(pass, order, &row), row, timeline: vec![entry] })),
     }
 }
 
@@ -137,8 +135,9 @@ fn job_row(
         _ => (None, None),
     };
     let is_final = take.state.is_final();
-    // Whatever may have been sent is an attempt; a task that is told belongs to it.
-    let sent = old.task.is_some() || take.state == JobState::Unclear;
+    // Whatever may have been sent is an attempt; a task of our provider's belongs to it.
+    let task_id = old.task.clone().filter(|_| is_kie(old));
+    let sent = task_id.is_some() || take.state == JobState::Unclear;
     let id = JobId::generate(created_at, pass.chance());
     Job {
         id,
@@ -165,7 +164,7 @@ fn job_row(
         request_id: "import".to_owned(),
         attempts: u16::from(sent),
         cost: None,
-        task_id: old.task.clone(),
+        task_id,
         created_at: to_micros(created_at),
         entered_at: if is_final { to_micros(ended_at) } else { now },
         updated_at: now,

@@ -21,7 +21,12 @@ pub(crate) fn is_kie(old: &OldGeneration) -> bool {
 }
 
 /// Looks at what the decision needs, and no further.
-pub(crate) async fn look(lifecycle: &Lifecycle, old: &OldGeneration, media_at: &[String], now: Timestamp) -> Look {
+pub(crate) async fn look(
+    lifecycle: &Lifecycle,
+    old: &OldGeneration,
+    media_at: &[String],
+    now: Timestamp,
+) -> Look {
     let mut look = Look::default();
     match old.status {
         OldStatus::Draft | OldStatus::Failed | OldStatus::Canceled => {}

@@ -14,7 +14,8 @@ pub(crate) enum Place {
 /// Where `asset_url` leads. Behind one of `media_at` it is an object in our storage, which is adopted where it lies, but
 /// never one that is a customer's of ours already.
 pub(crate) fn place(asset: &str, media_at: &[String]) -> Place {
-    let inside = media_at.iter().filter(|prefix| !prefix.is_empty()).find_map(|prefix| asset.strip_prefix(&**prefix));
+    let inside =
+        media_at.iter().filter(|prefix| !prefix.is_empty()).find_map(|prefix| asset.strip_prefix(&**prefix));
     if let Some(rest) = inside {
         return object(rest);
     }

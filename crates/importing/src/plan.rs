@@ -89,10 +89,9 @@ impl Take {
 pub(crate) fn plan(status: OldStatus, look: &Look, terms: &Terms) -> Plan {
     match status {
         OldStatus::Draft | OldStatus::Canceled => Plan::Job(Take::new(JobState::Canceled, Money::ZERO)),
-        OldStatus::Failed => Plan::Job(Take {
-            cause: Some(Cause::ProviderError),
-            ..Take::new(JobState::Failed, Money::ZERO)
-        }),
+        OldStatus::Failed => {
+            Plan::Job(Take { cause: Some(Cause::ProviderError), ..Take::new(JobState::Failed, Money::ZERO) })
+        }
         OldStatus::Waiting | OldStatus::Working if terms.settled_only => Plan::Left,
         OldStatus::Waiting | OldStatus::Working => in_flight(look, terms),
         OldStatus::Succeeded => succeeded(look, terms),

@@ -49,7 +49,11 @@ fn every_status_becomes_what_the_handbook_says() {
     for status in [OldStatus::Waiting, OldStatus::Working] {
         assert_eq!(take(status, &there(), &terms()), (Running, 50, 0, 0));
         assert_eq!(take(status, &stored(), &terms()), (Storing, 50, 0, 0));
-        assert_eq!(take(status, &gone(), &terms()), (Failed, 0, 0, 0), "its hold is never placed: it stays available");
+        assert_eq!(
+            take(status, &gone(), &terms()),
+            (Failed, 0, 0, 0),
+            "its hold is never placed: it stays available"
+        );
         assert_eq!(take(status, &gone(), &keep), (Failed, 0, 0, 50));
         assert_eq!(take(status, &Look::default(), &no_task), (Unclear, 50, 0, 0));
         assert_eq!(plan(status, &there(), &Terms { settled_only: true, ..terms() }), Plan::Left);

@@ -140,7 +140,10 @@ fn summary(job: &Job, currency: &Currency) -> String {
     if let PriceBasis::Imported { price } = &job.basis
         && job.price.is_zero()
     {
-        return format!("Taken over from the old shop, where it cost {}; no money moved here.", money(*price));
+        return format!(
+            "Taken over from the old shop, where it cost {}; no money moved here.",
+            money(*price)
+        );
     }
     if job.price.is_zero() {
         return "Free generation; no money moved.".to_owned();

@@ -195,6 +195,10 @@ mod tests {
             }
             assert_eq!(layout.as_str().parse(), Ok(layout));
         }
-        assert_eq!(Layout::Generations.status("done"), None, "a word of another layout is no word of this one");
+        assert_eq!(
+            Layout::Generations.status("done"),
+            None,
+            "a word of another layout is no word of this one"
+        );
     }
 }

@@ -179,8 +179,8 @@ impl<'a> Reader<'a> {
         if bytes.len() > CELL_MAX {
             return Err(self.bad(format!("{} is longer than {CELL_MAX} bytes", name())));
         }
-        let text =
-            std::str::from_utf8(bytes).map_err(|error| self.bad(format!("{} is no text: {error}", name())))?;
+        let text = std::str::from_utf8(bytes)
+            .map_err(|error| self.bad(format!("{} is no text: {error}", name())))?;
         Ok((!text.trim().is_empty()).then(|| clean(text)))
     }
 
@@ -267,9 +267,9 @@ fn clean_json(value: Value) -> Value {
     match value {
         Value::String(text) => Value::String(clean(&text)),
         Value::Array(items) => Value::Array(items.into_iter().map(clean_json).collect()),
-        Value::Object(members) => {
-            Value::Object(members.into_iter().map(|(name, value)| (clean(&name), clean_json(value))).collect())
-        }
+        Value::Object(members) => Value::Object(
+            members.into_iter().map(|(name, value)| (clean(&name), clean_json(value))).collect(),
+        ),
         other => other,
     }
 }

@@ -50,9 +50,13 @@ fn results_are_found_in_every_form() {
 
 #[test]
 fn times_are_read_in_every_form() {
-    for text in
-        ["2025-03-01T12:00:00Z", "2025-03-01 12:00:00+00", "2025-03-01 12:00:00", "1740830400", "1740830400000"]
-    {
+    for text in [
+        "2025-03-01T12:00:00Z",
+        "2025-03-01 12:00:00+00",
+        "2025-03-01 12:00:00",
+        "1740830400",
+        "1740830400000",
+    ] {
         let at = read(&[(Column::Created, text)]).unwrap().created_at.unwrap();
         assert_eq!(at.as_second(), 1_740_830_400, "{text}");
     }
@@ -85,7 +89,10 @@ fn a_broken_row_names_its_key_and_reason() {
 #[test]
 fn a_passing_change_is_no_change() {
     let before = read(&[(Column::Updated, "2025-01-01")]).unwrap().fingerprint;
-    assert_eq!(read(&[(Column::Updated, "2026-01-01"), (Column::Delivered, "1")]).unwrap().fingerprint, before);
+    assert_eq!(
+        read(&[(Column::Updated, "2026-01-01"), (Column::Delivered, "1")]).unwrap().fingerprint,
+        before
+    );
     assert_ne!(read(&[(Column::Price, "5")]).unwrap().fingerprint, before);
 }
 
@@ -95,7 +102,10 @@ fn a_chat_is_a_users_own_if_all_rows_name_it() {
         let cells = [Some("u1"), Some("10.50"), None, Some(low), Some(high)];
         read_user(&cells.map(|cell| cell.map(|text| text.as_bytes().to_vec())).to_vec()).unwrap().chat
     };
-    assert_eq!((chat("42", "42"), chat("41", "42"), chat("-100", "-100"), chat("x", "x")), (Some(42), None, None, None));
+    assert_eq!(
+        (chat("42", "42"), chat("41", "42"), chat("-100", "-100"), chat("x", "x")),
+        (Some(42), None, None, None)
+    );
 }
 
 proptest! {

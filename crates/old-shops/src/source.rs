@@ -112,8 +112,7 @@ impl OldShop {
         let Some(key) = ["user_id", "id"].into_iter().find(|name| self.has("users", name)) else {
             return format!("select k, null, null, low, high from ({of_rows}) c order by k");
         };
-        let (balance, hold) =
-            (self.text("users", "u.", "balance_rub"), self.text("users", "u.", "hold_rub"));
+        let (balance, hold) = (self.text("users", "u.", "balance_rub"), self.text("users", "u.", "hold_rub"));
         format!(
             "select a.k, {balance}, {hold}, c.low, c.high from ( \
                select cast(\"{key}\" as text) as k from users union \
@@ -149,8 +148,7 @@ impl Database {
             let options: PgConnectOptions =
                 address.parse().map_err(|error| OldShopError::Address(Some(error)))?;
             let mut db = options.connect().await.map_err(&opened)?;
-            for statement in
-                ["begin isolation level repeatable read read only", "set local time zone 'UTC'"]
+            for statement in ["begin isolation level repeatable read read only", "set local time zone 'UTC'"]
             {
                 sqlx::query(statement).execute(&mut db).await.map_err(&opened)?;
             }
@@ -164,8 +162,7 @@ impl Database {
         } else {
             SqliteConnectOptions::new().filename(address)
         };
-        let mut db =
-            options.read_only(true).create_if_missing(false).connect().await.map_err(&opened)?;
+        let mut db = options.read_only(true).create_if_missing(false).connect().await.map_err(&opened)?;
         sqlx::query("begin").execute(&mut db).await.map_err(&opened)?;
         Ok(Self::Sqlite(db))
     }
@@ -182,15 +179,13 @@ impl Database {
                 .fetch_all(db)
                 .await
             }
-            Self::Postgres(db) => {
-                sqlx::query_as(
-                    "select cast(table_name as text), cast(column_name as text) from information_schema.columns
+            Self::Postgres(db) => sqlx::query_as(
+                "select cast(table_name as text), cast(column_name as text) from information_schema.columns
                      where cast(table_schema as text) = any(cast(current_schemas(false) as text[]))
                        and table_name in ('users', 'generations', 'jobs', 'generation_jobs')",
-                )
-                .fetch_all(db)
-                .await
-            }
+            )
+            .fetch_all(db)
+            .await,
         }
         .map_err(failed)?;
         let mut tables = Tables::new();

@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use domain::{AccountId, Cause, Decimal, JobId, Money};
 use sqlx::PgConnection;
 use store::{
-    ANY_BODY, ImportStore, Imported, NewAccount, NewAsset, NewImport, NewTransfer, SourceNoun,
-    StoreError, account_delta,
+    ANY_BODY, ImportStore, Imported, NewAccount, NewAsset, NewImport, NewTransfer, SourceNoun, StoreError,
+    account_delta,
 };
 use uuid::Uuid;
 
@@ -115,11 +115,7 @@ async fn find_version(db: &mut PgConnection, import: &NewImport) -> Result<Optio
     known.fetch_optional(db).await.map_err(store_error)
 }
 
-async fn open_account(
-    db: &mut PgConnection,
-    id: AccountId,
-    account: &NewAccount,
-) -> Result<(), StoreError> {
+async fn open_account(db: &mut PgConnection, id: AccountId, account: &NewAccount) -> Result<(), StoreError> {
     sqlx::query!(
         "insert into kie.account (id, external_id, name, telegram_id, webhook_key, demo, created_at)
          values ($1, $2, $3, $4, $5, $6, $7)",

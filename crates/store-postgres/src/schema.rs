@@ -54,6 +54,7 @@ const GUARDS: &[&str] = &[
     "delivery_duty_key",
     "delivery_wake_check",
     "free_use_check",
+    "imported_pkey",
     "job_money_check",
     "job_order_key",
     "job_wake_check",

@@ -29,7 +29,10 @@ async fn what_is_absent_or_no_result_is_told_apart() {
     let store = folder_store(&folder);
     let fetch = fetcher("", limits());
     store.put_bytes("a.png", "image/png", Bytes::from(samples::png())).await.unwrap();
-    store.put_bytes("a.html", "image/png", Bytes::from_static(b"<html><body>no</body></html>")).await.unwrap();
+    store
+        .put_bytes("a.html", "image/png", Bytes::from_static(b"<html><body>no</body></html>"))
+        .await
+        .unwrap();
     let absent = adopt(&fetch, &store, "b.png", None).await.unwrap_err();
     assert!(matches!(absent, CopyError::Gone { .. }), "{absent:?}");
     let outside = adopt(&fetch, &store, "../a.png", None).await.unwrap_err();

@@ -148,7 +148,10 @@ pub async fn a_generation_is_taken_over_whole(fx: Fixture) {
     assert_eq!(fx.store.find_asset_by_object("old/other.png").await.unwrap(), None);
     let attempts = fx.store.attempts(job.id).await.unwrap();
     assert_eq!((attempts.len(), attempts[0].sent_at), (1, job.created_at));
-    assert_eq!(fx.store.find_job_by_task("task-g1").await.unwrap().map(|(job, n)| (job.id, n)), Some((job.id, 1)));
+    assert_eq!(
+        fx.store.find_job_by_task("task-g1").await.unwrap().map(|(job, n)| (job.id, n)),
+        Some((job.id, 1))
+    );
     assert_eq!(fx.store.timeline(job.id).await.unwrap()[0].event, "job.imported");
     let mark = known(&fx, SourceNoun::Generation, "g1").await.unwrap();
     assert_eq!((mark.job, mark.state, mark.cause), (Some(job.id), Some(JobState::Running), None));
