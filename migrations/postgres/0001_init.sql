@@ -273,6 +273,22 @@ create table kie.credit_reading (
   in_flight  integer not null check (in_flight >= 0)
 );
 
+-- What was taken over from an old shop, by the key of its row there.
+create table kie.imported (
+  shop         text not null,
+  noun         text not null check (noun in ('user', 'generation')),
+  key          text not null,
+  account_id   uuid not null references kie.account on delete restrict,
+  job_id       uuid references kie.job on delete restrict,
+  fingerprint  bytea not null check (length(fingerprint) = 32),
+  amount       bigint not null,
+  version      bigint not null default 1,
+  at           timestamptz not null,
+  primary key (shop, noun, key),
+  constraint imported_job_check check ((noun = 'generation') = (job_id is not null))
+);
+create index imported_account on kie.imported (account_id);
+
 -- A managed PostgreSQL may expose tables to its public roles over HTTP: without policies they read nothing.
 alter table kie.shop enable row level security;
 alter table kie.process enable row level security;
@@ -292,5 +308,6 @@ alter table kie.breaker enable row level security;
 alter table kie.model_health enable row level security;
 alter table kie.act enable row level security;
 alter table kie.credit_reading enable row level security;
+alter table kie.imported enable row level security;
 -- The list of applied migrations; the program makes it before this file runs.
 alter table if exists kie.migration enable row level security;

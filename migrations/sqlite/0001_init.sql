@@ -261,3 +261,19 @@ create table credit_reading (
   tolerance  integer not null check (tolerance >= 0),
   in_flight  integer not null check (in_flight >= 0)
 ) strict;
+
+-- What was taken over from an old shop, by the key of its row there.
+create table imported (
+  shop         text not null,
+  noun         text not null check (noun in ('user', 'generation')),
+  key          text not null,
+  account_id   blob not null references account (id) on delete restrict,
+  job_id       blob references job (id) on delete restrict,
+  fingerprint  blob not null check (length(fingerprint) = 32),
+  amount       integer not null,
+  version      integer not null default 1,
+  at           integer not null,
+  primary key (shop, noun, key),
+  constraint imported_job_check check ((noun = 'generation') = (job_id is not null))
+) strict;
+create index imported_account on imported (account_id);

@@ -12,6 +12,7 @@ mod files;
 mod layout;
 mod main_path;
 mod money;
+mod old_shop;
 mod operator;
 mod orders;
 mod outage;

@@ -29,7 +29,8 @@ impl World {
         let jobs = all_jobs(&*self.store).await;
         let keys = SecretKeys::new(SECRET_KEY.into(), Vec::new()).unwrap();
         let mut tasks_of: BTreeMap<(domain::JobId, u16), Vec<String>> = BTreeMap::new();
-        for task in self.sim.tasks() {
+        let old = self.old_tasks.lock().unwrap().clone();
+        for task in self.sim.tasks().into_iter().filter(|task| !old.contains(&task.id)) {
             let callback = task.callback_url.as_deref().expect("every task was ordered with our callback");
             let token = callback.rsplit('/').next().unwrap_or_default();
             let bought = keys.read_callback_token(token).expect("the callback address is one of ours");

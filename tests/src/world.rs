@@ -9,6 +9,7 @@ use std::time::Duration;
 use domain::{AccountId, JobId, Role, Timestamp};
 use kie_sim::{Script, Sim};
 use ledger::Ids;
+use lifecycle::Lifecycle;
 use media::MediaStore;
 use runtime::{OffsetClock, OsChance, Running};
 use store::Store;
@@ -62,6 +63,7 @@ pub struct World {
     pub url: String,
     pub(crate) flags: Vec<(String, String)>,
     pub(crate) accounts: Mutex<Vec<AccountId>>,
+    pub(crate) old_tasks: Mutex<Vec<String>>,
     addresses: Vec<SocketAddr>,
     http: reqwest::Client,
     clock: Arc<OffsetClock>,
@@ -132,6 +134,7 @@ impl World {
             addresses,
             http,
             accounts: Mutex::default(),
+            old_tasks: Mutex::default(),
             clock: Arc::default(),
             keys: Arc::default(),
             folder,
@@ -224,10 +227,14 @@ impl World {
 
     /// Somebody new with a token of this role.
     pub async fn holder(&self, role: Role) -> Customer {
-        let (store, ids) = (&*self.store, self.ids());
-        let added = operations::add_account(store, &ids, None, None, None, false).await.unwrap();
-        let id: AccountId = added.id.parse().unwrap();
-        let token = operations::add_token(store, &ids, id, role).await.unwrap().token;
+        let added =
+            operations::add_account(&*self.store, &self.ids(), None, None, None, false).await.unwrap();
+        self.holder_of(added.id.parse().unwrap(), role).await
+    }
+
+    /// A fresh token of this role for an account that there is.
+    pub async fn holder_of(&self, id: AccountId, role: Role) -> Customer {
+        let token = operations::add_token(&*self.store, &self.ids(), id, role).await.unwrap().token;
         self.accounts.lock().unwrap().push(id);
         Customer {
             id,
@@ -237,6 +244,22 @@ impl World {
             http: self.http.clone(),
             keys: self.keys.clone(),
         }
+    }
+
+    /// The use cases of an instance in this process.
+    pub fn lifecycle(&self, index: usize) -> &Arc<Lifecycle> {
+        match &self.shops[index] {
+            Shop::Here(running) => &running.services.lifecycle,
+            Shop::Program(_) | Shop::Stopped => panic!("instance {index} is not in this process"),
+        }
+    }
+
+    /// A task that an old shop bought from the provider with the same key.
+    pub async fn old_task(&self, model: &str, words: &str) -> String {
+        let input = crate::prompt(words);
+        let task = self.lifecycle(0).provider().create_task(model, &input, None).await.unwrap();
+        self.old_tasks.lock().unwrap().push(task.clone());
+        task
     }
 
     /// Puts a fault of the simulator in force, in the grammar of its marks.

@@ -213,6 +213,8 @@ pub(crate) enum Command {
         #[command(flatten)]
         database: DatabaseConfig,
     },
+    /// Take users, balances and generations of an old shop over; a second pass brings only differences.
+    Import(Box<crate::commands::import::ImportArgs>),
     /// Accounts, tokens and money.
     #[command(subcommand)]
     Account(AccountCommand),

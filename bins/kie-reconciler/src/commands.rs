@@ -4,6 +4,7 @@ mod accounts;
 mod act;
 mod catalogue;
 mod decide;
+pub(crate) mod import;
 mod look;
 mod storage;
 mod work;
@@ -53,6 +54,7 @@ pub(crate) async fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
             decide::refund(json, database, id, (amount.as_deref(), key), act).await
         }
         Command::Redeliver { id, act, database } => decide::redeliver(json, database, id, act).await,
+        Command::Import(args) => import::run(json, args).await,
         Command::Account(command) => accounts::run(json, command).await,
         Command::Catalogue(command) => catalogue::run(json, command).await,
     }

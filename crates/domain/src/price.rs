@@ -105,6 +105,12 @@ pub enum PriceBasis {
         /// Version of the catalogue.
         catalogue: String,
     },
+    /// Taken over from an old shop, which had its own price. The job's own price is what is held for it here: nothing,
+    /// unless it was in flight with its money set aside.
+    Imported {
+        /// What it cost there, minor units.
+        price: Money,
+    },
 }
 
 /// The price of `credits`: × 0.005 USD × `usd_rate` × `markup`, rounded up to a whole minor unit.

@@ -137,6 +137,14 @@ pub fn transfer_receipt(transfer: &Transfer, currency: &Currency) -> TransferRec
 
 fn summary(job: &Job, currency: &Currency) -> String {
     let money = |amount: Money| currency.format(amount);
+    if let PriceBasis::Imported { price } = &job.basis
+        && job.price.is_zero()
+    {
+        return format!(
+            "Taken over from the old shop, where it cost {}; no money moved here.",
+            money(*price)
+        );
+    }
     if job.price.is_zero() {
         return "Free generation; no money moved.".to_owned();
     }

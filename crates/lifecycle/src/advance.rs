@@ -79,6 +79,11 @@ impl Lifecycle {
         &self.keys
     }
 
+    /// The provider.
+    pub fn provider(&self) -> &dyn Provider {
+        &*self.ports.provider
+    }
+
     /// Our storage.
     pub fn vault(&self) -> &dyn Vault {
         &*self.ports.vault

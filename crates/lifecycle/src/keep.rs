@@ -9,7 +9,7 @@ use domain::{Asset, AssetRole, AssetState, Effect, Event, Job, MediaKind, Stored
 use serde_json::Value;
 use store::NewEntry;
 
-use crate::{KeepError, Kept, Lifecycle, StepError, pace};
+use crate::{KeepError, Kept, Lifecycle, OBJECT, StepError, pace};
 
 const JSON_DATA: &str = "data:application/json;base64,";
 
@@ -32,6 +32,11 @@ enum Tried {
 /// What must come. A cover of a song is a picture, so extras may be of any kind.
 fn kind_of(asset: &Asset) -> Option<MediaKind> {
     (asset.role == AssetRole::Output).then_some(asset.kind)
+}
+
+/// Whether the asset is an object that was in our storage before.
+fn is_adopted(asset: &Asset) -> bool {
+    asset.source_url.as_deref().is_some_and(|source| source.starts_with(OBJECT))
 }
 
 /// Whose fault a failed try is.
@@ -108,6 +113,9 @@ impl Lifecycle {
         let Some(source) = asset.source_url.as_deref() else {
             return Err(KeepError::Blocked("there is no address to fetch from".to_owned()));
         };
+        if source.starts_with(OBJECT) {
+            return self.ports.vault.adopt(&asset.object, kind_of(asset)).await;
+        }
         let Some(encoded) = source.strip_prefix(JSON_DATA) else {
             return self.ports.vault.copy(source, &asset.object, kind_of(asset)).await;
         };
@@ -117,6 +125,10 @@ impl Lifecycle {
 
     /// Where the record says now that the result is, if that is somewhere else.
     pub(crate) async fn moved_link(&self, job: &Job, asset: &Asset) -> Option<String> {
+        if is_adopted(asset) {
+            // Nothing is written over an object that an old shop may still serve.
+            return None;
+        }
         let record = self.ports.provider.record(job.task_id.as_deref()?).await.ok()?;
         let now = record.outputs.get(usize::from(asset.index))?;
         (Some(now) != asset.source_url.as_ref()).then(|| now.clone())
@@ -135,7 +147,7 @@ impl Lifecycle {
                 return Some(tried);
             }
         }
-        let source = moved.or(asset.source_url.as_deref())?;
+        let source = moved.or(asset.source_url.as_deref()).filter(|_| !is_adopted(asset))?;
         let fresh = self.ports.provider.download_url(source).await.ok()?;
         Some(self.ports.vault.copy(&fresh, &asset.object, kind_of(asset)).await)
     }

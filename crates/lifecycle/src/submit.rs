@@ -119,7 +119,7 @@ impl Lifecycle {
             Ok(order) => self.place(&order).await,
             // The order may have been good when it was placed.
             Err(refusal) => match self.store().find_order(request.account, &request.key).await? {
-                Some((fingerprint, jobs)) if fingerprint == request.fingerprint => {
+                Some((kept, jobs)) if store::is_same_order(&kept, &request.fingerprint) => {
                     Ok(Submitted { jobs, replayed: true })
                 }
                 Some(_) => Err(SubmitError::KeyReused),
@@ -315,7 +315,8 @@ fn at_input(faults: Vec<InputFault>) -> Vec<OrderFault> {
     faults.into_iter().map(shift).collect()
 }
 
-const fn media_kind(kind: OutputKind) -> MediaKind {
+/// What we keep the output of a model as.
+pub const fn media_kind(kind: OutputKind) -> MediaKind {
     match kind {
         OutputKind::Image => MediaKind::Image,
         OutputKind::Video => MediaKind::Video,

@@ -31,6 +31,9 @@ pub enum KeepError {
     Storage(String),
 }
 
+/// What the source of an asset begins with if it is an object that is in our storage already: the asset's own.
+pub const OBJECT: &str = "object:";
+
 /// Our storage.
 #[async_trait]
 pub trait Vault: Send + Sync {
@@ -39,6 +42,10 @@ pub trait Vault: Send + Sync {
     /// Copies a result into `object`, checked to be of `kind` (of any kind that we keep, if none is said); images get a
     /// thumbnail if one can be made.
     async fn copy(&self, source_url: &str, object: &str, kind: Option<MediaKind>) -> Result<Kept, KeepError>;
+    /// Checks and measures an object that is in our storage already and stays where it is.
+    async fn adopt(&self, object: &str, kind: Option<MediaKind>) -> Result<Kept, KeepError>;
+    /// Whether a source of [`Vault::copy`], or an [`OBJECT`] of our storage, gives a file now; nothing is kept.
+    async fn answers(&self, source: &str) -> Result<(), KeepError>;
     /// Writes bytes of our own.
     async fn write(&self, object: &str, content_type: &str, bytes: Bytes) -> Result<Kept, KeepError>;
     /// The length of an object in bytes; none if it is not there.

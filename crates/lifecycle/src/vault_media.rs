@@ -6,11 +6,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use domain::{AccountId, AssetId, AssetRole, MediaKind};
 use futures_util::TryStreamExt;
-use media::{CopyError, CopyRequest, Fetcher, MediaError, MediaStore, Thumbnailer, key};
+use media::{CopyError, CopyRequest, Fetcher, MediaError, MediaStore, Stored, Thumbnailer, key};
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 
-use crate::{KeepError, Kept, SourceFile, Vault, error_chain::error_chain};
+use crate::{KeepError, Kept, OBJECT, SourceFile, Vault, error_chain::error_chain};
 
 /// Our storage behind `MEDIA_URL`.
 #[derive(Clone)]
@@ -62,16 +62,27 @@ impl Vault for MediaVault {
             Some(MediaKind::Image) => self.thumbnail(object).await,
             Some(MediaKind::Video | MediaKind::Audio | MediaKind::Text) | None => None,
         };
-        Ok(Kept {
-            kind: None,
-            content_type: stored.content_type,
-            bytes: stored.bytes,
-            sha256: stored.sha256,
-            width: stored.width,
-            height: stored.height,
-            duration_ms: stored.duration_ms,
-            thumbnail,
-        })
+        Ok(kept(stored, thumbnail))
+    }
+
+    async fn adopt(&self, object: &str, kind: Option<MediaKind>) -> Result<Kept, KeepError> {
+        // The semaphore is never closed.
+        let _place = self.copies.acquire().await;
+        let adopted = media::adopt(&self.fetcher, &self.store, object, kind).await;
+        let stored = adopted.map_err(|error| keep_error(&error))?;
+        let thumbnail = if kind == Some(MediaKind::Image) { self.thumbnail(object).await } else { None };
+        Ok(kept(stored, thumbnail))
+    }
+
+    async fn answers(&self, source: &str) -> Result<(), KeepError> {
+        let Some(object) = source.strip_prefix(OBJECT) else {
+            return self.fetcher.answers(source).await.map_err(|error| keep_error(&error));
+        };
+        match self.store.head(object).await {
+            Ok(_) => Ok(()),
+            Err(error @ MediaError::NotFound { .. }) => Err(KeepError::Gone(error_chain(&error))),
+            Err(error) => Err(KeepError::Storage(error_chain(&error))),
+        }
     }
 
     async fn write(&self, object: &str, content_type: &str, bytes: Bytes) -> Result<Kept, KeepError> {
@@ -114,6 +125,18 @@ impl Vault for MediaVault {
             self.store.delete(object).await.map_err(|error| KeepError::Storage(error_chain(&error)))?;
         }
         Ok(())
+    }
+}
+
+fn kept(stored: Stored, thumbnail: Option<String>) -> Kept {
+    Kept {
+        content_type: stored.content_type,
+        bytes: stored.bytes,
+        sha256: stored.sha256,
+        width: stored.width,
+        height: stored.height,
+        duration_ms: stored.duration_ms,
+        thumbnail,
     }
 }
 

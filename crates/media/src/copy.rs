@@ -7,7 +7,7 @@ use domain::MediaKind;
 use futures_util::{Stream, StreamExt};
 
 use crate::{
-    error::{CopyError, SourceTrouble},
+    error::{CopyError, MediaError, SourceTrouble},
     fetch::Fetcher,
     ingest::{self, Intake},
     sniff::Accept,
@@ -92,6 +92,39 @@ where
     };
     let broken = |error: E| CopyError::Source(SourceTrouble::Failed(error.into()));
     ingest::take_in(intake, stream.map(|piece| piece.map_err(broken))).await
+}
+
+/// Adopts an object that lies in the storage already, under whatever name: it is read, checked and hashed in bounded
+/// memory, and stays where it is.
+pub async fn adopt(
+    fetcher: &Fetcher,
+    store: &MediaStore,
+    object: &str,
+    expected: Option<MediaKind>,
+) -> Result<Stored, CopyError> {
+    let found = store.get(object, None).await.map_err(absent)?;
+    let limits = fetcher.limits();
+    if found.info.bytes > limits.bytes_max {
+        return Err(CopyError::TooLarge { bytes_max: limits.bytes_max });
+    }
+    let intake = Intake {
+        store,
+        object,
+        accept: expected.map_or(Accept::AnyMedia, Accept::Kind),
+        bytes_announced: Some(found.info.bytes),
+        bytes_max: limits.bytes_max,
+        idle_timeout: limits.idle_timeout,
+        total_timeout: limits.total_timeout,
+    };
+    ingest::look_through(intake, found.stream.map(|piece| piece.map_err(CopyError::Storage))).await
+}
+
+/// An object that is not there is a dead link; anything else is trouble of the storage.
+fn absent(error: MediaError) -> CopyError {
+    match error {
+        MediaError::NotFound { .. } => CopyError::Gone { status: 404 },
+        other => CopyError::Storage(other),
+    }
 }
 
 async fn copy_once(

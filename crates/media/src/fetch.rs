@@ -68,6 +68,11 @@ impl Fetcher {
         &self.limits
     }
 
+    /// Whether the address gives a file now; its body is not read.
+    pub async fn answers(&self, source: &str) -> Result<(), CopyError> {
+        self.open(source).await.map(drop)
+    }
+
     /// Asks for the file; its body is not read yet.
     pub(crate) async fn open(&self, source: &str) -> Result<Body, CopyError> {
         let url = self.usable_url(source)?;

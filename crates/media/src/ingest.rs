@@ -55,6 +55,26 @@ where
     }
 }
 
+/// Looks through a body that is in the storage already: the same checks, and nothing is written.
+pub(crate) async fn look_through<S>(intake: Intake<'_>, stream: S) -> Result<Stored, CopyError>
+where
+    S: Stream<Item = Result<Bytes, CopyError>> + Unpin + Send,
+{
+    let Intake { object, accept, bytes_max, idle_timeout: idle, total_timeout: left, .. } = intake;
+    let mut source = Source { stream, bytes: 0, bytes_max, idle, left };
+    let head = source.head().await?;
+    let content_type = sniff::judge(&head, accept)?;
+    let mut examiner = Examiner::new(content_type);
+    let mut next = Some(head);
+    while let Some(piece) = next {
+        examiner.feed(piece).await?;
+        next = source.next().await?;
+    }
+    let (sha256, Facts { width, height, duration_ms }) = examiner.finish(source.bytes).await?;
+    let (object, content_type) = (object.to_owned(), content_type.to_owned());
+    Ok(Stored { object, content_type, bytes: source.bytes, sha256, width, height, duration_ms })
+}
+
 /// Moves the body into the writer part by part; gives what fills no part.
 async fn pump<S>(
     source: &mut Source<S>,

@@ -30,6 +30,11 @@ pub fn preview(object: &str) -> String {
     format!("{object}.preview")
 }
 
+/// The object that a thumbnail or preview belongs to; any other name is given back as it is.
+pub fn original(name: &str) -> &str {
+    name.strip_suffix(".thumb.webp").or_else(|| name.strip_suffix(".preview")).unwrap_or(name)
+}
+
 /// What a name says about its object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Named {

@@ -19,7 +19,7 @@ mod store;
 mod thumbnail;
 mod writer;
 
-pub use copy::{CopyRequest, Stored, copy, keep_upload};
+pub use copy::{CopyRequest, Stored, adopt, copy, keep_upload};
 pub use error::{CopyError, Flaw, MediaError, SourceTrouble};
 pub use fetch::{FetchLimits, Fetcher};
 pub use link::{LinkError, LinkMode, LinkSigner, Variant};

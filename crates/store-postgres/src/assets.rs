@@ -140,6 +140,11 @@ impl AssetStore for PostgresStore {
         row.fetch_optional(&self.pool).await.map_err(store_error)?.map(Asset::try_from).transpose()
     }
 
+    async fn find_asset_by_object(&self, object: &str) -> Result<Option<Asset>, StoreError> {
+        let row = assets!("select ", " from kie.asset a where a.object = $1", clean(object));
+        row.fetch_optional(&self.pool).await.map_err(store_error)?.map(Asset::try_from).transpose()
+    }
+
     async fn assets_of(&self, jobs: &[JobId]) -> Result<Vec<Asset>, StoreError> {
         let jobs: Vec<Uuid> = jobs.iter().map(|job| job.as_uuid()).collect();
         let rows = assets!(

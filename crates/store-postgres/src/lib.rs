@@ -12,6 +12,7 @@ mod callbacks;
 mod connect;
 mod deliveries;
 mod error;
+mod imports;
 mod jobs;
 mod notify;
 mod orders;

@@ -31,7 +31,7 @@ impl OrderStore for PostgresStore {
                 }
                 Inserted::Nothing { account_open, below_limit } => {
                     if let Some((fingerprint, jobs)) = self.find_order(order.account, &order.key).await? {
-                        let same = fingerprint == order.fingerprint;
+                        let same = store::is_same_order(&fingerprint, &order.fingerprint);
                         return Ok(if same { Placed::Replayed(jobs) } else { Placed::KeyReused });
                     }
                     match (account_open, below_limit) {

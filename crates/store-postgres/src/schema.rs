@@ -29,6 +29,7 @@ const TABLES: &[(&str, &str)] = &[
          state wake_at",
     ),
     ("free_use", "account_id allowed day used"),
+    ("imported", "account_id amount at fingerprint job_id key noun shop version"),
     (
         "job",
         "account_id asked_at attempts basis batch_id captured cause cost created_at deadline_at entered_at failure \
@@ -55,6 +56,7 @@ const GUARDS: &[&str] = &[
     "delivery_duty_key",
     "delivery_wake_check",
     "free_use_check",
+    "imported_pkey",
     "job_money_check",
     "job_order_key",
     "job_wake_check",

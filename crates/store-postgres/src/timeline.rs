@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use sqlx::PgConnection;
 use store::{NewEntry, StoreError};
 use uuid::Uuid;
 
@@ -52,6 +53,12 @@ impl Lines {
 
 /// Writes lines outside of a step.
 pub(crate) async fn write(store: &PostgresStore, lines: &Lines, at: Moment) -> Result<(), StoreError> {
+    let mut connection = store.pool.acquire().await.map_err(store_error)?;
+    write_in(&mut connection, lines, at).await
+}
+
+/// The same inside a transaction.
+pub(crate) async fn write_in(db: &mut PgConnection, lines: &Lines, at: Moment) -> Result<(), StoreError> {
     sqlx::query!(
         "insert into kie.timeline as t (job_id, at, last_at, times, source, event, detail, fold)
          select n.job_id, $7, $7, n.times, n.source, n.event, n.detail, n.fold
@@ -68,7 +75,7 @@ pub(crate) async fn write(store: &PostgresStore, lines: &Lines, at: Moment) -> R
         &lines.folds as &[Option<String>],
         at,
     )
-    .execute(&store.pool)
+    .execute(db)
     .await
     .map_err(store_error)?;
     Ok(())

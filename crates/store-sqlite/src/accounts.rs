@@ -139,6 +139,24 @@ async fn add_in(db: &mut SqliteConnection, account: &NewAccount) -> Result<Added
     if let Some(existing) = find_same(db, account).await? {
         return Ok(Added::Existing(existing));
     }
+    insert_account_in(db, account).await?;
+    Ok(Added::New(Account {
+        id: account.id,
+        external_id: account.external_id.clone(),
+        name: account.name.clone(),
+        telegram_id: account.telegram_id,
+        available: Money::ZERO,
+        held: Money::ZERO,
+        created_at: account.at,
+        closed_at: None,
+    }))
+}
+
+/// Writes the row of a new account.
+pub(crate) async fn insert_account_in(
+    db: &mut SqliteConnection,
+    account: &NewAccount,
+) -> Result<(), StoreError> {
     let (id, webhook_key, at) = (account.id.as_uuid(), account.webhook_key.as_slice(), micros(account.at));
     sqlx::query!(
         "insert into account (id, external_id, name, telegram_id, webhook_key, demo, created_at)
@@ -154,16 +172,7 @@ async fn add_in(db: &mut SqliteConnection, account: &NewAccount) -> Result<Added
     .execute(db)
     .await
     .meaning()?;
-    Ok(Added::New(Account {
-        id: account.id,
-        external_id: account.external_id.clone(),
-        name: account.name.clone(),
-        telegram_id: account.telegram_id,
-        available: Money::ZERO,
-        held: Money::ZERO,
-        created_at: account.at,
-        closed_at: None,
-    }))
+    Ok(())
 }
 
 /// The account that has the same `external_id`, else (where none is given) the same chat.

@@ -151,6 +151,11 @@ impl AssetStore for SqliteStore {
         read_one(row.fetch_optional(self.readers()).await.meaning()?)
     }
 
+    async fn find_asset_by_object(&self, object: &str) -> Result<Option<Asset>, StoreError> {
+        let row = asset_rows!("where object = ?1", object);
+        read_one(row.fetch_optional(self.readers()).await.meaning()?)
+    }
+
     async fn assets_of(&self, jobs: &[JobId]) -> Result<Vec<Asset>, StoreError> {
         let jobs = id_list(jobs.iter().map(|job| job.as_uuid()));
         let rows = asset_rows!(

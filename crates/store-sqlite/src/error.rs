@@ -10,7 +10,7 @@ const PASSING_CODES: [i32; 9] = [5, 6, 7, 8, 9, 10, 13, 14, 15];
 const BUSY_CODES: [i32; 2] = [5, 6];
 
 /// Columns of unique keys as SQLite names them, and the value that belongs to another row.
-const UNIQUE_VALUES: [(&str, &str); 11] = [
+const UNIQUE_VALUES: [(&str, &str); 14] = [
     ("transfer.", "transfer"),
     ("attempt.provider, attempt.task_id", "task"),
     ("attempt.", "attempt"),
@@ -18,8 +18,11 @@ const UNIQUE_VALUES: [(&str, &str); 11] = [
     ("account.telegram_id", "telegram id"),
     ("account.", "account"),
     ("token.", "token"),
+    ("job.account_id, job.idem_key", "order key"),
     ("job.", "job"),
+    ("asset.object", "object"),
     ("asset.", "asset"),
+    ("imported.", "source key"),
     ("delivery.", "delivery"),
     ("callback.", "callback"),
 ];

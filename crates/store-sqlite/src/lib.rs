@@ -11,6 +11,7 @@ mod callbacks;
 mod connect;
 mod deliveries;
 mod error;
+mod imports;
 mod jobs;
 mod orders;
 mod readings;

@@ -34,7 +34,7 @@ impl OrderStore for SqliteStore {
 
 async fn place_in(db: &mut SqliteConnection, order: &NewOrder) -> Result<Placed, StoreError> {
     if let Some(fingerprint) = find_fingerprint(db, order.account, &order.key).await? {
-        if fingerprint != order.fingerprint {
+        if !store::is_same_order(&fingerprint, &order.fingerprint) {
             return Ok(Placed::KeyReused);
         }
         return Ok(Placed::Replayed(jobs_of_order(db, order.account, &order.key).await?));

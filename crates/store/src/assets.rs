@@ -93,6 +93,8 @@ pub trait AssetStore: Send + Sync {
     async fn set_provider_copy(&self, id: AssetId, copy: &ProviderCopy) -> Result<(), StoreError>;
     /// One asset, if the reader may see it.
     async fn find_asset(&self, id: AssetId, scope: Scope) -> Result<Option<Asset>, StoreError>;
+    /// The asset whose object has this name.
+    async fn find_asset_by_object(&self, object: &str) -> Result<Option<Asset>, StoreError>;
     /// The assets of these jobs, by job, role (outputs first) and index; one query whatever their number.
     async fn assets_of(&self, jobs: &[JobId]) -> Result<Vec<Asset>, StoreError>;
     /// Assets whose bytes are not owed to anybody any more and not yet deleted, at most `limit`: stored ones of jobs

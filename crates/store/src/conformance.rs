@@ -25,6 +25,7 @@ pub mod deliveries;
 pub mod evidence;
 mod fixture;
 pub mod histories;
+pub mod imports;
 pub mod listing;
 pub mod money;
 mod moves;
@@ -163,6 +164,17 @@ macro_rules! conformance_tests {
                 ]
             );
             $crate::conformance_group!($store, histories, [random_histories_keep_the_books,]);
+            $crate::conformance_group!(
+                $store,
+                imports,
+                [
+                    a_user_is_taken_over_once,
+                    parallel_imports_are_one,
+                    a_generation_is_taken_over_whole,
+                    a_refused_import_leaves_no_trace,
+                    an_imported_order_is_replayed_by_its_key,
+                ]
+            );
             $crate::conformance_group!(
                 $store,
                 listing,

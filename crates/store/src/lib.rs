@@ -13,6 +13,7 @@ pub mod conformance;
 mod deliveries;
 mod error;
 pub mod failpoints;
+mod imports;
 mod jobs;
 mod orders;
 mod readings;
@@ -27,6 +28,7 @@ pub use assets::{AssetStore, NewAsset, ProviderCopy, StoredFile};
 pub use callbacks::{CallbackStore, KeptCallback, NewCallback};
 pub use deliveries::{DeliveryResult, DeliveryStore, NewDelivery};
 pub use error::StoreError;
+pub use imports::{ANY_BODY, ImportStore, Imported, ImportedJob, NewImport, SourceNoun, is_same_order};
 pub use jobs::{
     Began, BeginAttempt, ClaimJobs, Flags, Guard, JobFilter, JobPatch, JobStore, Lease, NewEntry, Recorded,
     Step, TaskSaved, WakeJob, WakeReason,
@@ -45,6 +47,7 @@ pub trait Store:
     + AssetStore
     + CallbackStore
     + DeliveryStore
+    + ImportStore
     + JobStore
     + OrderStore
     + ReadingStore
@@ -61,6 +64,7 @@ impl<T> Store for T where
         + AssetStore
         + CallbackStore
         + DeliveryStore
+        + ImportStore
         + JobStore
         + OrderStore
         + ReadingStore

@@ -2,3 +2,4 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod catalogue;
+mod import;

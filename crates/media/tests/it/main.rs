@@ -7,6 +7,7 @@
     reason = "tests"
 )]
 
+mod adopting;
 mod bucket;
 mod copying;
 mod s3;

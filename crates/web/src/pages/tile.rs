@@ -1,6 +1,6 @@
 //! A generation as pages show it.
 
-use domain::{AssetState, CustomerStatus, Job, JobState, MediaKind};
+use domain::{AssetState, CustomerStatus, Job, JobState, MediaKind, PriceBasis};
 
 use super::frame::Visitor;
 use crate::front::Front;
@@ -43,10 +43,11 @@ pub(super) struct Piece {
 impl Tile {
     pub(super) fn new(front: &Front, job: &Job, view: &JobView, visitor: Visitor) -> Self {
         let words = visitor.language.words();
-        let price = if job.price.is_zero() {
-            words.free.to_owned()
-        } else {
-            front.lifecycle().policy().currency.format(job.price)
+        let currency = &front.lifecycle().policy().currency;
+        let price = match &job.basis {
+            PriceBasis::Imported { price } if !price.is_zero() => currency.format(*price),
+            _ if job.price.is_zero() => words.free.to_owned(),
+            _ => currency.format(job.price),
         };
         let failure = view.failure.as_ref();
         Self {

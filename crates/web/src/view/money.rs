@@ -14,7 +14,7 @@ use super::Viewer;
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = PriceBasis)]
 pub(crate) struct BasisView {
-    /// `free`, `fixed` or `cost`.
+    /// `free`, `fixed`, `cost`, or `imported` from an old shop.
     pub(crate) basis: &'static str,
     /// Version of the catalogue.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -34,14 +34,26 @@ pub(crate) struct BasisView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub(crate) markup: Option<Decimal>,
+    /// What it cost in the old shop that it was imported from, minor units.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<i64>)]
+    pub(crate) old_price: Option<Money>,
 }
 
 impl BasisView {
     pub(crate) fn new(basis: &PriceBasis, viewer: Viewer) -> Self {
-        let bare =
-            |basis| Self { basis, catalogue: None, credits: None, exact: None, usd_rate: None, markup: None };
+        let bare = |basis| Self {
+            basis,
+            catalogue: None,
+            credits: None,
+            exact: None,
+            usd_rate: None,
+            markup: None,
+            old_price: None,
+        };
         match basis {
             PriceBasis::Free => bare("free"),
+            PriceBasis::Imported { price } => Self { old_price: Some(*price), ..bare("imported") },
             PriceBasis::Fixed { catalogue } => Self { catalogue: Some(catalogue.clone()), ..bare("fixed") },
             PriceBasis::Cost { credits, exact, usd_rate, markup, catalogue } => {
                 let shown = |value: &Decimal| viewer.operator.then_some(*value);

@@ -1,0 +1,299 @@
+//! Users become accounts; their balances enter as transfers, each by a key of its own.
+
+use std::collections::{HashMap, HashSet};
+
+use domain::{AccountId, Book, Money, TransferKind};
+use old_shops::{OldUser, Read};
+use store::{Imported, NewAccount, NewImport, NewTransfer, SourceNoun, StoreError};
+
+use crate::amount::amount;
+use crate::pass::{ImportError, Pass, ROUBLES, row_error};
+use crate::report::{End, ImportReport};
+
+const NOUN: &str = "user";
+
+/// What the generations of a pass need of its users: what the old shop has set aside for each, as far as no generation in
+/// flight has used it up; who was refused.
+#[derive(Default)]
+pub(crate) struct Holds {
+    left: HashMap<String, Money>,
+    refused: HashSet<String>,
+}
+
+impl Holds {
+    /// Uses `price` up; nothing if there is not so much.
+    pub(crate) fn cover(&mut self, user: &str, price: Money) -> Money {
+        let Some(left) = self.left.get_mut(user) else { return Money::ZERO };
+        match left.minus(price) {
+            Ok(rest) if rest >= Money::ZERO && price.is_positive() => {
+                *left = rest;
+                price
+            }
+            Ok(_) | Err(_) => Money::ZERO,
+        }
+    }
+
+    /// Whether the user was not taken over by this pass.
+    pub(crate) fn is_refused(&self, user: &str) -> bool {
+        self.refused.contains(user)
+    }
+}
+
+/// What a user has in the old shop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Purse {
+    /// All of it, what is set aside included.
+    pub(crate) total: Money,
+    /// Set aside; never above the total.
+    pub(crate) held: Money,
+}
+
+/// Takes a portion of users over.
+pub(crate) async fn take_over(
+    pass: &Pass<'_>,
+    portion: Vec<Read<OldUser>>,
+    holds: &mut Holds,
+    report: &mut ImportReport,
+) -> Result<(), ImportError> {
+    let keys: Vec<String> = portion.iter().flatten().map(|user| user.key.clone()).collect();
+    let known = pass.store().find_imported(&pass.options.shop, SourceNoun::User, &keys).await?;
+    let mut known: HashMap<String, Imported> = known.into_iter().map(|one| (one.key.clone(), one)).collect();
+    for read in portion {
+        let end = match read {
+            Err(bad) => {
+                report.problem(NOUN, &bad.key, bad.reason, false);
+                End::Refused
+            }
+            Ok(user) => {
+                let known = known.remove(&user.key);
+                let end = one(pass, &user, known, holds, report).await?;
+                if end == End::Refused {
+                    holds.refused.insert(user.key);
+                }
+                end
+            }
+        };
+        report.users.count(end);
+    }
+    Ok(())
+}
+
+async fn one(
+    pass: &Pass<'_>,
+    user: &OldUser,
+    known: Option<Imported>,
+    holds: &mut Holds,
+    report: &mut ImportReport,
+) -> Result<End, ImportError> {
+    let purse = match purse(pass, user)? {
+        Ok(purse) => purse,
+        Err(reason) => {
+            report.problem(NOUN, &user.key, reason, false);
+            return Ok(End::Refused);
+        }
+    };
+    add(&mut report.money.before, purse.total);
+    if purse.held.is_positive() {
+        holds.left.insert(user.key.clone(), purse.held);
+    }
+    // A debt cannot enter: no balance is below zero.
+    let entering = purse.total.max(Money::ZERO);
+    if purse.total < Money::ZERO {
+        let words = pass.currency().format(purse.total);
+        report.problem(NOUN, &user.key, format!("its balance is {words}; debts are not taken over"), true);
+    }
+    let before = known.as_ref().map_or(Money::ZERO, |known| known.amount);
+    let ended = match known {
+        Some(known) if known.fingerprint == user.fingerprint => Ok(End::Same),
+        _ if pass.options.dry_run => Ok(if known.is_some() { End::Changed } else { End::New }),
+        Some(known) => change(pass, user, &known, entering).await?,
+        None => open(pass, user, entering, report).await?,
+    };
+    let (end, entered) = match ended {
+        Ok(end) => (end, entering),
+        Err(reason) => {
+            report.problem(NOUN, &user.key, reason, false);
+            (End::Refused, before)
+        }
+    };
+    add(&mut report.money.after, entered);
+    add(&mut report.money.refused, purse.total.minus(entered).unwrap_or(Money::ZERO));
+    Ok(end)
+}
+
+/// What a user has, or why it cannot be told.
+fn purse(pass: &Pass<'_>, user: &OldUser) -> Result<Result<Purse, String>, ImportError> {
+    if (user.balance.is_some() || user.hold.is_some()) && pass.currency().code() != ROUBLES {
+        return Err(ImportError::Currency(pass.currency().code().to_owned()));
+    }
+    let read = |name: &str, text: &Option<String>| match text {
+        None => Ok(Money::ZERO),
+        Some(text) => amount(text, pass.currency()).ok_or_else(|| format!("{name} `{text}` is no amount")),
+    };
+    let balance = match (read("balance_rub", &user.balance), read("hold_rub", &user.hold)) {
+        (Ok(balance), Ok(hold)) => sum(balance, hold, pass.options.holds),
+        (Err(reason), _) | (_, Err(reason)) => Err(reason),
+    };
+    Ok(balance)
+}
+
+/// Balance and hold together, by where the hold is.
+pub(crate) fn sum(balance: Money, hold: Money, holds: crate::Holds) -> Result<Purse, String> {
+    if hold < Money::ZERO {
+        return Err("hold_rub is below zero".to_owned());
+    }
+    let total = match holds {
+        crate::Holds::Inside => balance,
+        crate::Holds::Beside => balance.plus(hold).map_err(|error| error.to_string())?,
+    };
+    Ok(Purse { total, held: hold.min(total.max(Money::ZERO)) })
+}
+
+async fn open(
+    pass: &Pass<'_>,
+    user: &OldUser,
+    entering: Money,
+    report: &mut ImportReport,
+) -> Result<Result<End, String>, ImportError> {
+    let existing = pass.store().find_account_by_external_id(&user.key).await?;
+    let account = existing.map(|account| account.id);
+    let mut import = base(pass, user, entering, account);
+    if account.is_none() {
+        let mut webhook_key = [0_u8; 32];
+        pass.chance().fill(&mut webhook_key);
+        import.open = Some(NewAccount {
+            id: import.account,
+            external_id: Some(user.key.clone()),
+            name: None,
+            telegram_id: user.chat,
+            webhook_key,
+            demo: false,
+            at: pass.now,
+        });
+    }
+    import.transfers.extend(movement(pass, &import, entering, 1));
+    let mut written = pass.store().import(&import).await;
+    if let (Err(StoreError::Taken { what: "telegram id" }), Some(account)) = (&written, &mut import.open) {
+        account.telegram_id = None;
+        report.problem(NOUN, &user.key, "its Telegram chat belongs to another account", true);
+        written = pass.store().import(&import).await;
+    }
+    ended(written, End::New)
+}
+
+async fn change(
+    pass: &Pass<'_>,
+    user: &OldUser,
+    known: &Imported,
+    entering: Money,
+) -> Result<Result<End, String>, ImportError> {
+    let Ok(difference) = entering.minus(known.amount) else {
+        return Ok(Err("its balance is too large".to_owned()));
+    };
+    if !difference.is_zero() && known.taken_over.is_positive() {
+        let (was, is) = (pass.currency().format(known.amount), pass.currency().format(entering));
+        return Ok(Err(format!(
+            "its balance went from {was} to {is} after its generations in flight were taken over: decide what of it is \
+             due, by `account adjust`"
+        )));
+    }
+    let mut import = base(pass, user, entering, Some(known.account));
+    import.known = Some(known.version);
+    import.transfers.extend(movement(pass, &import, difference, known.version.saturating_add(1)));
+    match pass.store().import(&import).await {
+        Err(StoreError::Short) => {
+            Ok(Err("less is left of its balance here than the old shop took since the last pass".to_owned()))
+        }
+        other => ended(other, End::Changed),
+    }
+}
+
+fn ended(written: Result<bool, StoreError>, end: End) -> Result<Result<End, String>, ImportError> {
+    match written {
+        Ok(true) => Ok(Ok(end)),
+        Ok(false) => Ok(Err("another import took it over at the same time".to_owned())),
+        Err(error) => row_error(error).map(Err),
+    }
+}
+
+fn base(pass: &Pass<'_>, user: &OldUser, amount: Money, account: Option<AccountId>) -> NewImport {
+    NewImport {
+        shop: pass.options.shop.clone(),
+        noun: SourceNoun::User,
+        key: user.key.clone(),
+        known: None,
+        fingerprint: user.fingerprint,
+        amount,
+        account: account.unwrap_or_else(|| AccountId::generate(pass.now, pass.chance())),
+        open: None,
+        job: None,
+        write: None,
+        transfers: Vec::new(),
+        at: pass.now,
+    }
+}
+
+/// The movement that brings a difference in; none for nothing.
+fn movement(pass: &Pass<'_>, import: &NewImport, difference: Money, version: i64) -> Option<NewTransfer> {
+    let minor = difference.minor().checked_abs().filter(|minor| *minor > 0)?;
+    let (from, into) = (Book::Adjustments, Book::Available);
+    let (debit, credit) = if difference.is_positive() { (from, into) } else { (into, from) };
+    Some(NewTransfer {
+        id: pass.transfer_id(),
+        account: import.account,
+        job: None,
+        kind: TransferKind::Adjust,
+        key: pass.money_key(NOUN, &import.key, &version.to_string()),
+        debit,
+        credit,
+        amount: Money::from_minor(minor),
+        reason: Some(format!("balance of the old shop {}", import.shop)),
+    })
+}
+
+/// A sum of the report; one that does not fit stays where it is.
+pub(crate) fn add(sum: &mut Money, amount: Money) {
+    *sum = sum.plus(amount).unwrap_or(*sum);
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_hold_is_inside_or_beside() {
+        let money = Money::from_minor;
+        let inside = sum(money(100), money(30), crate::Holds::Inside).unwrap();
+        assert_eq!(inside, Purse { total: money(100), held: money(30) });
+        let beside = sum(money(100), money(30), crate::Holds::Beside).unwrap();
+        assert_eq!(beside, Purse { total: money(130), held: money(30) });
+        assert!(sum(money(1), money(-1), crate::Holds::Beside).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn holds_are_used_once_and_never_beyond_the_balance(
+            balance in -1000_i64..1000, hold in 0_i64..1000, prices in prop::collection::vec(0_i64..400, 0..9),
+            inside in any::<bool>(),
+        ) {
+            let at = if inside { crate::Holds::Inside } else { crate::Holds::Beside };
+            let purse = sum(Money::from_minor(balance), Money::from_minor(hold), at).unwrap();
+            prop_assert!(purse.held.minor() <= hold);
+            prop_assert!(purse.held <= purse.total.max(Money::ZERO));
+            let left = [("u".to_owned(), purse.held)].into_iter().collect();
+            let mut holds = Holds { left, ..Holds::default() };
+            let mut used = 0;
+            for price in prices {
+                let covered = holds.cover("u", Money::from_minor(price)).minor();
+                prop_assert!(covered == 0 || covered == price);
+                used += covered;
+            }
+            prop_assert!(used <= purse.held.minor());
+            prop_assert_eq!(holds.cover("nobody", Money::from_minor(1)), Money::ZERO);
+        }
+    }
+}
