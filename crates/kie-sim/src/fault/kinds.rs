@@ -264,6 +264,6 @@ pub enum Route {
     Upload,
     /// The discovery paths.
     Models,
-    /// Downloads of results and uploads.
+    /// Downloads of results.
     Result,
 }
