@@ -2,9 +2,11 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod arrows;
+mod bad_input;
 mod callbacks;
 mod delivery;
 mod docs;
+mod families;
 mod files;
 mod layout;
 mod main_path;
