@@ -2,11 +2,13 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod arrows;
+mod bad_input;
 mod callbacks;
 mod crash;
 mod delivery;
 mod deployment;
 mod docs;
+mod families;
 mod fault_table;
 mod files;
 mod layout;

@@ -164,7 +164,9 @@ fn stems(response: Option<&Value>) -> Results {
     let mut results = Results::default();
     let Some(Value::Object(response)) = response else { return results };
     let named = ["vocalUrl", "vocal_url", "instrumentalUrl", "instrumental_url"];
-    let others = response.keys().map(String::as_str).filter(|key| key.to_lowercase().ends_with("url"));
+    let mut others: Vec<_> = response.keys().map(String::as_str).collect();
+    others.retain(|key| key.to_lowercase().ends_with("url"));
+    others.sort_unstable();
     for key in named.into_iter().chain(others) {
         let urls = response.get(key).map(|value| urls_of(value, &[], 0)).unwrap_or_default();
         if key.to_lowercase().starts_with("origin") {
@@ -172,6 +174,11 @@ fn stems(response: Option<&Value>) -> Results {
         } else {
             results.push_outputs(urls);
         }
+    }
+    if results.outputs.is_empty() {
+        // The stems once more, at the addresses of their maker.
+        let listed = response.get("originData").map(|data| urls_of(data, &["audio_url"], 0));
+        results.push_outputs(listed.unwrap_or_default());
     }
     results
 }
@@ -222,6 +229,8 @@ mod tests {
         let record = read(Family::SunoVocal, stems);
         assert_eq!(record.outputs, ["https://h/v.mp3", "https://h/i.mp3", "https://h/d.mp3"]);
         assert_eq!(record.extras.len(), 1);
+        let listed = r#"{"taskId":"a1","successFlag":"SUCCESS","response":{"vocalUrl":null,"originData":[{"audio_url":"https://h/k.mp3","stem_type_group_name":"Keyboard"}]}}"#;
+        assert_eq!(read(Family::SunoVocal, listed).outputs, ["https://h/k.mp3"]);
         let lyrics =
             r#"{"taskId":"a1","status":"SUCCESS","response":{"data":[{"text":"la","title":"Kite"}]}}"#;
         assert_eq!(read(Family::SunoLyrics, lyrics).result_object.unwrap()[0]["text"], "la");

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use url::Url;
@@ -132,6 +133,15 @@ impl Sim {
     /// Lets a task fail now with this code and text; `false` if it is unknown or over.
     pub fn fail_now(&self, task_id: &str, code: &str, message: &str) -> bool {
         self.end(task_id, Some(Outcome::Fail { code: code.to_owned(), message: message.to_owned() }))
+    }
+
+    /// Puts the record of a task of an older family where its client looks: `path` is the family's status path,
+    /// `answer` the whole envelope. It is gone after a restart.
+    ///
+    /// # Errors
+    /// When the path is no family's, the answer no object, or 10,000 records are there.
+    pub fn put_record(&self, path: &str, task_id: &str, answer: Value) -> anyhow::Result<()> {
+        self.world.families.put(path, task_id, answer).map_err(anyhow::Error::msg)
     }
 
     /// The messenger: the customers' side of it, and what the bot did.

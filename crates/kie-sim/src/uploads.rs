@@ -34,19 +34,25 @@ impl Uploads {
 
     /// A new file under `kieai/<account>/<folder>/<name>`, and that path.
     pub(crate) async fn create(&self, folder: &str, name: &str) -> std::io::Result<(File, String)> {
-        let relative = format!(
-            "{ACCOUNT}/{}",
-            [clean(folder), clean(name)]
-                .into_iter()
-                .filter(|part| !part.is_empty())
-                .collect::<Vec<_>>()
-                .join("/")
-        );
-        let path = self.root.join(&relative);
+        let relative = relative(folder, name);
+        let path = self.with_folder(&relative).await?;
+        Ok((File::create(path).await?, relative))
+    }
+
+    /// Gives a file its place, and that path; what lay there is overwritten.
+    pub(crate) async fn settle(&self, from: &str, folder: &str, name: &str) -> std::io::Result<String> {
+        let relative = relative(folder, name);
+        let path = self.with_folder(&relative).await?;
+        tokio::fs::rename(self.root.join(from), path).await?;
+        Ok(relative)
+    }
+
+    async fn with_folder(&self, relative: &str) -> std::io::Result<PathBuf> {
+        let path = self.root.join(relative);
         if let Some(parent) = path.parent() {
             tokio::fs::create_dir_all(parent).await?;
         }
-        Ok((File::create(path).await?, relative))
+        Ok(path)
     }
 
     /// An upload that still lives, with its length.
@@ -77,6 +83,12 @@ impl Drop for Uploads {
             tracing::warn!(%error, path = %self.root.display(), "temporary uploads were not removed");
         }
     }
+}
+
+fn relative(folder: &str, name: &str) -> String {
+    let parts = [clean(folder), clean(name)];
+    let parts: Vec<_> = parts.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
+    format!("{ACCOUNT}/{}", parts.join("/"))
 }
 
 /// Letters, digits, dot, dash, underscore in segments that cannot climb.

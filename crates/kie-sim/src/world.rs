@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use crate::callback;
 use crate::clock::now_ms;
 use crate::config::SimConfig;
+use crate::family::FamilyRecords;
 use crate::fault::{CallbackFault, Fault, Moment};
 use crate::ids::task_id;
 use crate::journal::{Journal, Remembered};
@@ -49,6 +50,7 @@ pub(crate) struct World {
     pub(crate) creates: Window,
     pub(crate) model_calls: Window,
     pub(crate) mark_memory: MarkMemory,
+    pub(crate) families: FamilyRecords,
     /// The messenger.
     pub(crate) telegram: Arc<Bot>,
     pub(crate) renders: Renders,
@@ -100,6 +102,7 @@ impl World {
             creates: Window::new(config.creates_per_10s, 10_000),
             model_calls: Window::new(config.models_per_second, 1000),
             mark_memory: MarkMemory::default(),
+            families: FamilyRecords::default(),
             renders: Renders::default(),
             uploads: Uploads::open(config.folder.as_deref(), config.upload_life)?,
             callback_slots: Semaphore::new(CALLBACKS_AT_ONCE),
@@ -280,6 +283,7 @@ impl World {
         }
         self.scripts.clear();
         self.mark_memory.clear();
+        self.families.clear();
         self.telegram.reset();
         self.requests.clear();
         self.callbacks.clear();

@@ -130,6 +130,7 @@ impl Vault for MediaVault {
 
 fn kept(stored: Stored, thumbnail: Option<String>) -> Kept {
     Kept {
+        kind: None,
         content_type: stored.content_type,
         bytes: stored.bytes,
         sha256: stored.sha256,

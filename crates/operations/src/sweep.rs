@@ -150,7 +150,11 @@ async fn look_at(
 
 /// Whether a row wants this object to be there.
 async fn has_row(store: &dyn Store, object: &str) -> Result<bool, StoreError> {
-    let Some(named) = key::find_named(object) else { return Ok(false) };
+    let Some(named) = key::find_named(object) else {
+        // An object of an old shop keeps its name when it is adopted.
+        let adopted = store.find_asset_by_object(key::original(object)).await?;
+        return Ok(adopted.is_some_and(|asset| asset.deleted_at.is_none()));
+    };
     let row = store.find_asset(named.asset, Scope::All).await?;
     Ok(row.is_some_and(|asset| asset.deleted_at.is_none() && asset.account == named.account))
 }

@@ -59,7 +59,7 @@ fn exchanges() -> Vec<Exchange> {
 #[test]
 fn the_folder_is_complete() {
     let exchanges = exchanges();
-    assert!(exchanges.len() >= 140, "{} exchanges", exchanges.len());
+    assert!(exchanges.len() >= 147, "{} exchanges", exchanges.len());
     for exchange in &exchanges {
         let answer = exchange.direction == Direction::Answer;
         assert_eq!(answer, exchange.endpoint.is_some(), "{}", exchange.name);
@@ -285,7 +285,12 @@ fn family_of(word: &str) -> Family {
     match word {
         "veo" => Family::Veo,
         "suno" => Family::Suno,
+        "suno_lyrics" => Family::SunoLyrics,
         "suno_wav" => Family::SunoWav,
+        "suno_vocal" => Family::SunoVocal,
+        "suno_mp4" => Family::SunoMp4,
+        "suno_midi" => Family::SunoMidi,
+        "suno_cover" => Family::SunoCover,
         "gpt4o_image" => Family::Gpt4oImage,
         "kontext" => Family::Kontext,
         "runway" => Family::Runway,

@@ -266,6 +266,6 @@ pub enum Route {
     Upload,
     /// The discovery paths.
     Models,
-    /// Downloads of results and uploads.
+    /// Downloads of results.
     Result,
 }

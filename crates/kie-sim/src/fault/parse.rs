@@ -18,7 +18,7 @@ pub struct BadFault(
 
 impl fmt::Display for BadFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` names no fault; see the README for the list", self.0)
+        write!(f, "`{}` names no fault; `kie-sim --help` lists them", self.0)
     }
 }
 

@@ -31,6 +31,7 @@ pub(super) fn router(world: Arc<World>) -> Router<Arc<World>> {
         .route("/sim/requests", get(requests))
         .route("/sim/callbacks", get(callbacks))
         .route("/sim/credits", get(balance).post(set_balance))
+        .route("/sim/records", post(put_record))
         .route("/sim/reset", post(reset))
         .merge(crate::telegram::admin_router())
         .layer(from_fn_with_state(world, guard))
@@ -192,6 +193,22 @@ struct Balance {
 async fn set_balance(State(world): State<Arc<World>>, Json(balance): Json<Balance>) -> Json<Value> {
     world.set_balance_micro(balance.micro);
     Json(json!({"micro": balance.micro}))
+}
+
+/// The record of a task of an older family.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FamilyRecord {
+    path: String,
+    task: String,
+    answer: Value,
+}
+
+async fn put_record(State(world): State<Arc<World>>, Json(record): Json<FamilyRecord>) -> Response {
+    match world.families.put(&record.path, &record.task, record.answer) {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(error) => bad(StatusCode::UNPROCESSABLE_ENTITY, &error),
+    }
 }
 
 async fn reset(State(world): State<Arc<World>>) -> Response {

@@ -5,6 +5,7 @@ mod create;
 mod credit;
 mod discovery;
 mod download;
+mod family;
 mod missing;
 mod record;
 mod results;
@@ -43,6 +44,7 @@ pub(crate) fn router(world: Arc<World>) -> Router {
         .route("/api/v1/common/download-url", post(download::download_url))
         .route("/api/v1/models", get(discovery::list))
         .route("/api/v1/models/{*rest}", get(discovery::one))
+        .merge(family::router())
         .route("/api/file-base64-upload", post(upload::base64))
         .route("/api/file-stream-upload", post(upload::stream).layer(DefaultBodyLimit::disable()))
         .route("/api/file-url-upload", post(upload::by_url))

@@ -137,46 +137,82 @@ async fn store_from_url(world: &World, body: &[u8]) -> Result<Reply, Reply> {
 }
 
 async fn store_multipart(world: &World, request: Request) -> Result<Reply, Reply> {
+    let mut staged = None;
+    let stored = match read_form(world, request, &mut staged).await {
+        Ok(place) => settle(world, staged.take(), place).await,
+        Err(refusal) => Err(refusal),
+    };
+    if let (Err(_), Some(left)) = (&stored, staged) {
+        world.uploads.remove(&left.stored.path).await;
+    }
+    stored.map(|stored| stored.reply(world))
+}
+
+/// Where a file shall lie; fields may come in any order.
+#[derive(Default)]
+struct Place {
+    folder: Option<String>,
+    name: Option<String>,
+}
+
+async fn read_form(world: &World, request: Request, staged: &mut Option<Staged>) -> Result<Place, Reply> {
     let bad = || failure(StatusCode::BAD_REQUEST, 400, "Missing required parameter: file");
     let mut form = Multipart::from_request(request, &()).await.map_err(|_ignored| bad())?;
-    let (mut folder, mut name, mut staged) = (None, None, None);
+    let mut place = Place::default();
     while let Some(field) = form.next_field().await.map_err(|_ignored| bad())? {
-        match field.name().unwrap_or_default() {
-            "file" => staged = Some(stage(world, field, folder.as_deref(), name.as_deref()).await?),
-            "uploadPath" => folder = Some(field.text().await.map_err(|_ignored| bad())?),
-            "fileName" => {
-                name = Some(field.text().await.map_err(|_ignored| bad())?).filter(|name| !name.is_empty());
-            }
+        let name = field.name().unwrap_or_default().to_owned();
+        if name == "file" && staged.is_none() {
+            *staged = Some(stage(world, field).await?);
+            continue;
+        }
+        let text = field.text().await.map_err(|_ignored| bad())?;
+        match name.as_str() {
+            "uploadPath" => place.folder = Some(text).filter(|text| !text.is_empty()),
+            "fileName" => place.name = Some(text).filter(|text| !text.is_empty()),
             _ => {}
         }
     }
-    let staged = staged.ok_or_else(bad)?;
-    if folder.as_deref().is_none_or(str::is_empty) {
-        world.uploads.remove(&staged.path).await;
+    if staged.is_none() {
+        return Err(bad());
+    }
+    if place.folder.is_none() {
         return Err(missing("uploadPath"));
     }
-    Ok(staged.reply(world))
+    Ok(place)
 }
 
-/// Fields may come in any order; a file that precedes its path is stored under `files`.
-async fn stage(
-    world: &World,
-    mut field: Field<'_>,
-    folder: Option<&str>,
-    name: Option<&str>,
-) -> Result<Stored, Reply> {
+/// A file whose place is not known yet.
+struct Staged {
+    stored: Stored,
+    extension: Option<String>,
+}
+
+async fn stage(world: &World, mut field: Field<'_>) -> Result<Staged, Reply> {
     let mime = field.content_type().map(str::to_owned);
-    let own_name = field.file_name().map(str::to_owned);
-    let extension =
-        own_name.as_deref().and_then(|name| name.rsplit_once('.')).map(|(_, extension)| extension);
-    let fallback = name.is_none().then(|| fresh_name(extension, mime.as_deref()));
-    let mut sink =
-        Sink::open(world, folder.unwrap_or("files"), name.or(fallback.as_deref()), mime.as_deref()).await?;
-    let cut = |_| failure(StatusCode::BAD_REQUEST, 400, "The upload was cut");
-    while let Some(piece) = field.chunk().await.map_err(cut)? {
-        sink.write(world, &piece).await?;
+    let own_name = field.file_name().and_then(|name| name.rsplit_once('.'));
+    let extension = own_name.map(|(_, extension)| extension.to_owned());
+    let name = fresh_name(extension.as_deref(), mime.as_deref());
+    let mut sink = Sink::open(world, "incoming", Some(&name), mime.as_deref()).await?;
+    while let Some(piece) = field.chunk().await.transpose() {
+        let written = match piece {
+            Ok(piece) => sink.write(world, &piece).await,
+            Err(_cut) => Err(failure(StatusCode::BAD_REQUEST, 400, "The upload was cut")),
+        };
+        if let Err(refusal) = written {
+            world.uploads.remove(&sink.stored.path).await;
+            return Err(refusal);
+        }
     }
-    sink.close().await
+    Ok(Staged { stored: sink.close().await?, extension })
+}
+
+async fn settle(world: &World, staged: Option<Staged>, place: Place) -> Result<Stored, Reply> {
+    let (Some(staged), Some(folder)) = (staged, place.folder) else { return Err(missing("uploadPath")) };
+    let mut stored = staged.stored;
+    let name = place.name.unwrap_or_else(|| fresh_name(staged.extension.as_deref(), Some(&stored.mime)));
+    stored.path =
+        world.uploads.settle(&stored.path, &folder, &name).await.map_err(|error| disk_failure(&error))?;
+    Ok(stored)
 }
 
 async fn store_bytes(

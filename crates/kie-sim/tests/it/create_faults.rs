@@ -56,6 +56,9 @@ async fn refusals_make_no_task_and_cost_nothing() {
         ("model", 422, "The model name"),
         ("500", 500, "Server exception"),
         ("418:I am a teapot", 418, "I am a teapot"),
+        ("paused", 500, "temporarily paused"),
+        ("callback-url", 422, "Please enter callBackUrl."),
+        ("ok-but-failed", 200, "Server exception"),
     ];
     for (fault, code, text) in cases {
         let answer = bench.picture(&format!("kite [sim:create={fault}]")).await;
@@ -63,9 +66,11 @@ async fn refusals_make_no_task_and_cost_nothing() {
         assert!(answer["msg"].as_str().unwrap().contains(text), "{fault}: {answer}");
         assert_eq!(answer["data"], Value::Null);
     }
-    let http =
-        bench.post("api/v1/jobs/createTask", &image("[sim:create=http429]", None)).send().await.unwrap();
-    assert_eq!(http.status(), 429);
+    for (fault, status) in [("http429", 429), ("http401", 401), ("http455", 455), ("http404", 404)] {
+        let body = image(&format!("[sim:create={fault}]"), None);
+        let http = bench.post("api/v1/jobs/createTask", &body).send().await.unwrap();
+        assert_eq!(http.status(), status, "{fault}");
+    }
     assert!(bench.sim.tasks().is_empty());
     assert_eq!(bench.sim.credits_micro(), before);
 }

@@ -44,7 +44,8 @@ async fn one_model_is_described() {
 #[tokio::test]
 async fn discovery_is_limited_to_one_call_a_second() {
     let bench = Bench::with(SimConfig { models_per_second: 1, ..quick() }).await;
-    let price = || Bench::envelope(bench.get("api/v1/models/z-image/price"));
-    assert_eq!(price().await["code"], 200);
-    assert_eq!(price().await["code"], 429);
+    let price = "api/v1/models/z-image/price";
+    assert_eq!(Bench::envelope(bench.get(price)).await["code"], 200);
+    bench.until_code(price, 429, true).await;
+    bench.until_code(price, 429, false).await;
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::{Bench, KEY, image, quick, result_urls};
+use crate::support::{Bench, KEY, image, quick};
 use kie_sim::{ShortText, Sim, SimConfig};
 
 #[tokio::test]
@@ -41,12 +41,14 @@ async fn reads_of_one_task_are_limited() {
 
 #[tokio::test]
 async fn young_and_unknown_tasks_have_no_record() {
-    let bench = Bench::with(SimConfig { young: Duration::from_secs(1), ..quick() }).await;
+    let bench = Bench::with(SimConfig { young: Duration::from_hours(1), ..quick() }).await;
     let id = bench.accepted("a kite", None).await;
     let young = bench.record(&id).await;
     assert_eq!((young["code"].as_i64(), young["msg"].as_str()), (Some(422), Some("recordInfo is null")));
     assert_eq!(bench.record("5e0b7c1d9f2a4836b1c0d2e3f4a59687").await["code"], 422);
-    tokio::time::sleep(Duration::from_millis(1020)).await;
+    let bench = Bench::with(SimConfig { young: Duration::from_millis(300), ..quick() }).await;
+    let id = bench.accepted("a kite", None).await;
+    bench.until_code(&format!("api/v1/jobs/recordInfo?taskId={id}"), 200, true).await;
     assert_eq!(bench.finished(&id).await["state"], "success");
     let no_id = Bench::envelope(bench.get("api/v1/jobs/recordInfo")).await;
     assert_eq!(no_id["code"], 400);
@@ -61,22 +63,26 @@ async fn a_lack_of_credits_can_be_a_500() {
 
 #[tokio::test]
 async fn results_and_links_expire() {
-    let life = Duration::from_millis(2500);
-    let bench =
-        Bench::with(SimConfig { result_life: life, link_life: Duration::from_secs(1), ..quick() }).await;
-    let id = bench.accepted("a kite", None).await;
-    let url = result_urls(&bench.finished(&id).await).remove(0);
+    let link_to = async |bench: &Bench, url: &str| {
+        let body = serde_json::json!({"url": url});
+        let answer = Bench::envelope(bench.post("api/v1/common/download-url", &body)).await;
+        answer["data"].as_str().unwrap().to_owned()
+    };
+    let bench = Bench::start().await;
+    let url = bench.urls("a kite").await.remove(0);
     assert_eq!(bench.http.get(&url).send().await.unwrap().status(), 200);
-    let body = serde_json::json!({"url": url});
-    let answer = Bench::envelope(bench.post("api/v1/common/download-url", &body)).await;
-    let link = answer["data"].as_str().unwrap().to_owned();
+    let link = link_to(&bench, &url).await;
     assert_eq!(bench.http.get(&link).send().await.unwrap().status(), 200);
     let forged = link.replace("sign=", "sign=0");
     assert_eq!(bench.http.get(&forged).send().await.unwrap().status(), 403);
-    tokio::time::sleep(Duration::from_millis(1020)).await;
-    assert_eq!(bench.http.get(&link).send().await.unwrap().status(), 403);
-    tokio::time::sleep(life).await;
-    assert_eq!(bench.http.get(&url).send().await.unwrap().status(), 404);
+    let instant = Duration::from_millis(1);
+    let dead_links = Bench::with(SimConfig { link_life: instant, ..quick() }).await;
+    let url = dead_links.urls("a kite").await.remove(0);
+    dead_links.until_status(&link_to(&dead_links, &url).await, 403).await;
+    assert_eq!(dead_links.http.get(&url).send().await.unwrap().status(), 200);
+    let dead_results = Bench::with(SimConfig { result_life: instant, ..quick() }).await;
+    let url = dead_results.urls("a kite").await.remove(0);
+    dead_results.until_status(&url, 404).await;
     let foreign = serde_json::json!({"url": "https://elsewhere.example/x.png"});
     let wrong = Bench::envelope(bench.post("api/v1/common/download-url", &foreign)).await;
     assert_eq!((wrong["code"].as_i64(), wrong["msg"].as_str()), (Some(422), Some("url is wrong")));

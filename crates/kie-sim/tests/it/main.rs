@@ -11,6 +11,7 @@ mod persistence;
 mod program;
 mod record_faults;
 mod results;
+mod route_faults;
 mod support;
 mod telegram;
 mod telegram_admin;

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Bench, KEY, image, quick, result_urls};
+use crate::support::{Bench, KEY, PATIENCE, image, quick, result_urls};
 use kie_sim::{Durations, FieldSet, Kind, SimConfig, Stages};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[tokio::test]
 async fn a_picture_is_ordered_read_and_downloaded() {
@@ -136,10 +136,11 @@ async fn the_balance_falls_and_failures_are_free() {
 async fn field_sets_and_stages_can_be_chosen() {
     let april = SimConfig { fields: FieldSet::April, stages: Stages::All, ..quick() };
     let bench = Bench::with(april).await;
-    let id = bench.accepted("a kite [sim:duration=1500ms]", None).await;
+    let id = bench.accepted("a kite [sim:duration=3s]", None).await;
     let answer = bench.read(&id).send().await.unwrap();
     assert!(answer.headers()["set-cookie"].to_str().unwrap().starts_with("JSESSIONID="));
     let mut states = vec![];
+    let deadline = Instant::now() + PATIENCE;
     loop {
         let record = bench.record(&id).await;
         let data = record["data"].as_object().unwrap();
@@ -151,6 +152,7 @@ async fn field_sets_and_stages_can_be_chosen() {
         if states.last().unwrap() == "success" {
             break;
         }
+        assert!(Instant::now() < deadline, "only {states:?}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(states, ["waiting", "queuing", "generating", "success"]);

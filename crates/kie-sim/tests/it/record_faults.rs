@@ -1,6 +1,6 @@
 //! Faults of recordInfo and of the form of results.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -24,6 +24,18 @@ async fn reads_fail_in_every_way_and_recover() {
     assert!(bench.read(&id).send().await.unwrap().json::<Value>().await.is_err());
     let id = bench.accepted("kite [sim:record=reset:times=1]", None).await;
     assert!(bench.read(&id).send().await.is_err());
+    for (fault, status) in [("http429", 429), ("http401", 401), ("http500", 500)] {
+        let id = bench.accepted(&format!("kite [sim:record={fault}:times=1]"), None).await;
+        assert_eq!(bench.read(&id).send().await.unwrap().status(), status, "{fault}");
+    }
+    let id = bench.accepted("kite [sim:record=empty:times=1]", None).await;
+    assert_eq!(bench.read(&id).send().await.unwrap().text().await.unwrap(), "");
+    let id = bench.accepted("kite [sim:record=cut:times=1]", None).await;
+    assert!(bench.read(&id).send().await.unwrap().bytes().await.is_err());
+    let id = bench.accepted("kite [sim:record=slow:200ms:times=1]", None).await;
+    let asked = Instant::now();
+    assert_eq!(bench.record(&id).await["code"], 200);
+    assert!(asked.elapsed() >= Duration::from_millis(200));
     let id = bench.accepted("kite [sim:record=timeout:times=1]", None).await;
     let silent = bench.read(&id).timeout(Duration::from_millis(200)).send().await;
     assert!(silent.unwrap_err().is_timeout());
@@ -86,6 +98,11 @@ async fn results_come_in_every_form() {
     assert!(result("bare-url").await.as_str().unwrap().starts_with("http"));
     assert!(inner(&result("outputs").await)["outputs"][0].is_string());
     assert!(inner(&result("watermark").await)["resultWaterMarkUrls"][0].is_string());
+    let id = bench.accepted("kite [sim:shape=documented]", None).await;
+    let documented = bench.finished(&id).await;
+    assert_eq!((&documented["failCode"], &documented["failMsg"]), (&Value::from(""), &Value::from("")));
+    assert!(documented["costTime"].as_u64() >= Some(60) && documented["updateTime"].is_u64());
+    assert!(inner(&documented["param"])["input"].is_object());
     let frames = inner(&result("frames").await);
     let frame = frames["lastFrameUrl"][0].as_str().unwrap();
     assert_eq!(bench.http.get(frame).send().await.unwrap().status(), 200);

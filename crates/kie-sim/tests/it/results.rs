@@ -1,6 +1,6 @@
 //! Downloads: ranges, exact lengths, gigabytes, and faults.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 
@@ -96,8 +96,23 @@ async fn downloads_fail_in_every_way() {
     assert_eq!(get("needs-agent").await.unwrap().status(), 403);
     assert!(get("reset").await.is_err());
     assert_eq!(bench.urls("kite [sim:result=private]").await, ["http://169.254.169.254/latest/meta-data/"]);
+    assert_eq!(
+        bench.urls("kite [sim:result=private:http://10.0.0.1/x.png]").await,
+        ["http://10.0.0.1/x.png"]
+    );
+    let asked = Instant::now();
     let slow = get("slow:300ms").await.unwrap();
+    assert!(asked.elapsed() >= Duration::from_millis(300));
     assert!(image::load_from_memory(&slow.bytes().await.unwrap()).is_ok());
+    assert!(get("timeout").await.unwrap_err().is_timeout());
+    let url = bench.urls("kite [sim:result=no-range]").await.remove(0);
+    let whole = bench.http.get(&url).header("range", "bytes=10-19").send().await.unwrap();
+    assert_eq!((whole.status().as_u16(), whole.headers().get("accept-ranges")), (200, None));
+    assert!(image::load_from_memory(&whole.bytes().await.unwrap()).is_ok());
+    let url = bench.urls("kite [sim:size=192KiB] [sim:result=pace:512KiB]").await.remove(0);
+    let asked = Instant::now();
+    assert_eq!(bench.http.get(url).send().await.unwrap().bytes().await.unwrap().len(), 192 << 10);
+    assert!(asked.elapsed() >= Duration::from_millis(300), "{:?}", asked.elapsed());
     bench.sim.stop().await;
 }
 

@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 
 pub(crate) const KEY: &str = "test-key";
 pub(crate) const HMAC_KEY: &str = "whk_test";
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) fn quick() -> SimConfig {
     let short = Duration::from_millis(60);
@@ -103,6 +103,32 @@ impl Bench {
                 return record["data"].clone();
             }
             assert!(Instant::now() < deadline, "still {record}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Asks again until the HTTP status is this.
+    pub(crate) async fn until_status(&self, url: &str, status: u16) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let got = self.http.get(url).send().await.unwrap().status().as_u16();
+            if got == status {
+                return;
+            }
+            assert!(Instant::now() < deadline, "still {got}: {url}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Asks again until the code of the envelope is, or is not, this one.
+    pub(crate) async fn until_code(&self, path: &str, code: i64, wanted: bool) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let body = Self::envelope(self.get(path)).await;
+            if (body["code"] == code) == wanted {
+                return body;
+            }
+            assert!(Instant::now() < deadline, "still {body}: {path}");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }

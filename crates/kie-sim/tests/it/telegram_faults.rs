@@ -61,6 +61,8 @@ async fn calls_are_refused_by_method_chat_and_count() {
         ("tg=deactivated", 403, "Forbidden: user is deactivated"),
         ("tg=kicked", 403, "Forbidden: bot was kicked from the group chat"),
         ("tg=not-found", 400, "Bad Request: chat not found"),
+        ("tg=blocked", 403, "Forbidden: bot was blocked by the user"),
+        ("tg=deleted", 403, "Forbidden: the group chat was deleted"),
         ("tg=400:Bad Request: odd: very", 400, "Bad Request: odd: very"),
     ] {
         bench.telegram().chat(-5).say("x").unwrap();
@@ -98,11 +100,19 @@ async fn a_lost_answer_leaves_the_message_and_a_reset_does_not() {
     );
     bench.sim.script(script("tg=html").times(1));
     assert_eq!(post("never").send().await.unwrap().status(), 502);
+    bench.sim.script(script("tg=timeout").times(1));
+    let silent = post("never").timeout(Duration::from_millis(300)).send().await.unwrap_err();
+    assert!(silent.is_timeout());
+    for (fault, text) in [("tg=empty", "never"), ("tg=lost-answer:empty", "hollow")] {
+        bench.sim.script(script(fault).times(1));
+        let hollow = post(text).send().await.unwrap();
+        assert_eq!((hollow.status().as_u16(), hollow.text().await.unwrap().as_str()), (200, ""), "{fault}");
+    }
     let texts: Vec<_> = chat.view().unwrap().from_bot().filter_map(|message| message.text.clone()).collect();
-    assert_eq!(texts, ["tg=lost-answer", "tg=lost-answer:cut", "silent", "page"]);
+    assert_eq!(texts, ["tg=lost-answer", "tg=lost-answer:cut", "silent", "page", "hollow"]);
     let calls = bench.telegram().calls_of("sendMessage");
     assert!(calls.iter().all(|call| !call.answered));
-    assert_eq!(calls.iter().filter(|call| call.ok).count(), 4);
+    assert_eq!(calls.iter().filter(|call| call.ok).count(), 5);
     assert!(calls[0].message_id.is_some());
 }
 

@@ -41,6 +41,28 @@ async fn a_stream_is_stored_and_served() {
 }
 
 #[tokio::test]
+async fn the_fields_of_a_form_may_come_in_any_order() {
+    let bench = Bench::start().await;
+    let send = async |form: Form| {
+        let request = bench.http.post(bench.at("api/file-stream-upload")).bearer_auth(KEY).multipart(form);
+        request.send().await.unwrap().json::<Value>().await.unwrap()
+    };
+    let file = || Part::bytes(vec![7; 9]).file_name("in.png").mime_str("image/png").unwrap();
+    let form =
+        Form::new().part("file", file()).text("fileName", "mine.png").text("uploadPath", "images/mine");
+    let last = send(form).await;
+    assert_eq!(last["data"]["filePath"], "kieai/100001/images/mine/mine.png");
+    assert_eq!(fetched(&bench, &last).await, ("image/png".to_owned(), vec![7; 9]));
+    let unnamed = send(Form::new().part("file", file()).text("uploadPath", "images")).await;
+    let path = unnamed["data"]["filePath"].as_str().unwrap();
+    let named = path.strip_prefix("kieai/100001/images/").and_then(|name| name.rsplit_once('.'));
+    assert_eq!(named.unwrap().1, "png", "{path}");
+    assert_eq!(send(Form::new().part("file", file())).await["msg"], "Missing required parameter: uploadPath");
+    let pathless = send(Form::new().text("uploadPath", "images")).await;
+    assert_eq!(pathless["msg"], "Missing required parameter: file");
+}
+
+#[tokio::test]
 async fn base64_and_urls_are_stored() {
     let bench = Bench::start().await;
     for data in ["aGVsbG8=", "data:text/plain;base64,aGVsbG8="] {
@@ -79,11 +101,8 @@ async fn wrong_uploads_are_refused() {
 
 #[tokio::test]
 async fn uploads_expire() {
-    let bench = Bench::with(SimConfig { upload_life: Duration::from_secs(1), ..quick() }).await;
+    let bench = Bench::with(SimConfig { upload_life: Duration::from_millis(1), ..quick() }).await;
     let body = json!({"base64Data": "aGVsbG8=", "uploadPath": "texts"});
     let answer = Bench::envelope(bench.post("api/file-base64-upload", &body)).await;
-    fetched(&bench, &answer).await;
-    tokio::time::sleep(Duration::from_millis(1020)).await;
-    let gone = bench.http.get(answer["data"]["downloadUrl"].as_str().unwrap()).send().await.unwrap();
-    assert_eq!(gone.status(), 404);
+    bench.until_status(answer["data"]["downloadUrl"].as_str().unwrap(), 404).await;
 }
