@@ -3,6 +3,7 @@
 
 mod arrows;
 mod callbacks;
+mod chaos;
 mod delivery;
 mod docs;
 mod files;
