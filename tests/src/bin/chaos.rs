@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use acceptance::chaos::{Scale, run};
 use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Kills, cuts and fills everything of a shop under load, and proves that nothing is lost and nothing happens twice.
 ///
@@ -38,9 +39,12 @@ async fn main() -> anyhow::Result<ExitCode> {
         storm: Duration::from_secs(options.seconds),
     };
     say(&format!("chaos: seed {}, {} jobs in {} s", scale.seed, scale.jobs, options.seconds))?;
+    let mut terminate = signal(SignalKind::terminate())?;
     let report = tokio::select! {
         report = run(&scale) => report,
         _ = tokio::signal::ctrl_c() => return Ok(ExitCode::from(130)),
+        // Whatever was started ends with its owner.
+        _ = terminate.recv() => return Ok(ExitCode::from(143)),
     };
     say(&report.to_string())?;
     Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -45,9 +45,9 @@ pub struct Scale {
     pub storm: Duration,
 }
 
-/// How long the shop may take to end everything once nothing goes wrong any more. A create that was killed waits for its
-/// lease (33 s) and is unclear for 10 s more; a task that was given up at 60 s is looked for when its callback comes.
-const CALM_WITHIN: Duration = Duration::from_mins(6);
+/// How long the shop may do nothing for those who wait once nothing goes wrong any more. A create that was killed waits for
+/// its lease (33 s) and is unclear for 10 s more; a task that was given up at 60 s is looked for when its callback comes.
+const PATIENCE: Duration = Duration::from_mins(3);
 
 /// Lives through one storm and proves what is left. Files are kept if something is wrong; the report says where.
 pub async fn run(scale: &Scale) -> Report {
@@ -61,7 +61,7 @@ pub async fn run(scale: &Scale) -> Report {
     let (acts, orders) = (acts::acts(scale), orders::orders(scale));
     tokio::join!(storm::storm(&stage, acts, scale.seed), people.live(orders, scale.storm));
     let stormed = begun.elapsed();
-    let rest = storm::settle(&stage, &people, CALM_WITHIN).await;
+    let rest = storm::settle(&stage, &people, PATIENCE).await;
     let settled = begun.elapsed();
     stop.cancel();
     tasks.close();

@@ -115,9 +115,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// Waits until every job is final, nothing is due, everybody is told and the provider has told everything. Customers press
 /// "check now" meanwhile, because what failed in the storm is tried again only after minutes or hours. What is not at its
-/// end after that time, in words.
-pub(crate) async fn settle(stage: &Stage, people: &People, within: Duration) -> Vec<String> {
-    let begun = Instant::now();
+/// end when nothing got better for that time, in words.
+pub(crate) async fn settle(stage: &Stage, people: &People, patience: Duration) -> Vec<String> {
+    let (mut better, mut best) = (Instant::now(), usize::MAX);
     let mut connection = stage.cluster.connect().await.expect("the database answers");
     loop {
         let open: Vec<(uuid::Uuid, String, String)> =
@@ -131,7 +131,11 @@ pub(crate) async fn settle(stage: &Stage, people: &People, within: Duration) -> 
                 return Vec::new();
             }
         }
-        if begun.elapsed() > within {
+        let left = open.len() + usize::try_from(due).unwrap_or_default();
+        if left < best {
+            (better, best) = (Instant::now(), left);
+        }
+        if better.elapsed() > patience {
             let mut rest: Vec<String> =
                 open.iter().map(|(_, id, state)| format!("job {id} is still {state}")).collect();
             rest.push(format!("{due} rows are due or owed, {} tasks open", open_tasks(stage).await));
