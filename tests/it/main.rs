@@ -4,6 +4,7 @@
 mod arrows;
 mod bad_input;
 mod callbacks;
+mod chaos;
 mod crash;
 mod delivery;
 mod deployment;

@@ -12,6 +12,7 @@
 
 mod audit;
 mod builder;
+pub mod chaos;
 mod customer;
 mod database;
 mod failpoints;

@@ -12,14 +12,11 @@ use crate::wait::until;
 /// A built program of this workspace.
 pub(crate) fn built(name: &str) -> PathBuf {
     let here = std::env::current_exe().unwrap();
-    // …/debug/deps/it-hash → …/debug/name
-    let path = here.parent().and_then(Path::parent).expect("tests run from the target folder").join(name);
-    assert!(
-        path.is_file(),
-        "{} is missing: run `cargo build --workspace --bins` first, as `make test` does",
-        path.display()
-    );
-    path
+    // Tests are …/debug/deps/it-hash, programs …/debug/name.
+    let found = here.ancestors().skip(1).take(2).map(|folder| folder.join(name)).find(|path| path.is_file());
+    found.unwrap_or_else(|| {
+        panic!("{name} is not built: run `cargo build --workspace --bins` first, as `make test` does")
+    })
 }
 
 /// `kie-web serve` as a process.

@@ -62,6 +62,10 @@ impl S3Server {
         self.child = Some(child);
     }
 
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     pub(crate) fn media_url() -> String {
         format!("s3://{BUCKET}/shop")
     }

@@ -150,6 +150,9 @@ pub struct KieConfig {
     /// New tasks per 10 s for the whole account, shared by all processes; 0 is off.
     #[arg(long, env = "KIE_CREATES_PER_10S", default_value_t = 20, value_parser = clap::value_parser!(u32).range(0..=10_000))]
     pub kie_creates_per_10s: u32,
+    /// How long an answer to createTask is waited for; then nobody knows whether KIE has the task. KIE may take 90 s.
+    #[arg(long, env = "KIE_CREATE_TIMEOUT", default_value = "2m", value_parser = duration)]
+    pub kie_create_timeout: Duration,
     /// A folder of model files that add to or replace those of the built-in catalogue.
     #[arg(long, env = "CATALOGUE_OVERLAY")]
     pub catalogue_overlay: Option<PathBuf>,

@@ -25,8 +25,6 @@ use url::Url;
 use crate::clock::{OffsetClock, OsChance};
 use crate::config::{Config, DatabaseConfig, KIE_BASE_URL, KieConfig, MediaConfig, MediaLinks, PriceConfig};
 
-/// The clock of createTask: KIE may take more than 90 s under load.
-const CREATE_TIMEOUT: Duration = Duration::from_mins(2);
 /// Lease of an ordinary step; after a kill its rows are taken over when it ends.
 const LEASE: Duration = Duration::from_secs(20);
 
@@ -253,7 +251,7 @@ fn kie_client(config: &KieConfig) -> anyhow::Result<Client> {
     Ok(Client::builder(key.secret().clone())
         .base_url(config.kie_base_url.clone())
         .upload_url(config.kie_upload_url.clone())
-        .create_timeout(CREATE_TIMEOUT)
+        .create_timeout(config.kie_create_timeout)
         .retry(RetryPolicy::new(2, Duration::from_secs(10)))
         .build()?)
 }
@@ -340,7 +338,7 @@ fn policy(config: &Config) -> Policy {
         public_url: config.http.public_url.clone(),
         callbacks: !callbacks_unreachable(config),
         create_slots: create_slots(&config.kie),
-        create_timeout: CREATE_TIMEOUT,
+        create_timeout: config.kie.kie_create_timeout,
         unclear_after: config.patience.unclear_after,
         unclear_policy: config.patience.unclear_policy.into(),
         pending_after: config.patience.pending_after,

@@ -5,6 +5,7 @@
 mod answers;
 mod cabinet;
 mod crash;
+mod crowd;
 mod deliveries;
 mod ears;
 mod endings;
