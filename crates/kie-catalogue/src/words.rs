@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-/// More values than this are cut to "and n more".
+/// A list of so many values is shown whole.
+const WHOLE_LIST: usize = 20;
+/// Of a longer one so many values are shown, "and n more".
 const SHOWN_VALUES: usize = 12;
 
 /// What a value must be, as a noun phrase: `text of at most 100 characters`.
@@ -28,8 +30,10 @@ pub(crate) fn expected(schema: &Value) -> String {
 
 /// A list of values to choose from.
 pub(crate) fn one_of(values: &[Value]) -> String {
-    let mut words: Vec<String> = values.iter().take(SHOWN_VALUES).map(shown).collect();
-    if values.len() > SHOWN_VALUES {
+    let cut = values.len() > WHOLE_LIST;
+    let mut words: Vec<String> =
+        values.iter().take(if cut { SHOWN_VALUES } else { WHOLE_LIST }).map(shown).collect();
+    if cut {
         words.push(format!("{} more", values.len() - SHOWN_VALUES));
         return format!("one of {}", listed(&words, "and"));
     }

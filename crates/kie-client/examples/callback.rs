@@ -1,7 +1,8 @@
 //! Receives callbacks: checks the signature, answers 200 at once, and reads the record before believing anything.
 //!
 //! `KIE_API_KEY=… cargo run --example callback`, then create a task with this program's public address as callback.
-//! With `KIE_WEBHOOK_HMAC_KEY` set, callbacks must carry the provider's signature.
+//! With `KIE_WEBHOOK_HMAC_KEY` set, callbacks must carry the provider's signature. `KIE_BASE_URL` points it at a
+//! simulator.
 #![expect(clippy::print_stdout, clippy::disallowed_methods, reason = "a program for the terminal")]
 
 use std::{
@@ -34,7 +35,7 @@ struct Receiver {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let client = Client::builder(env::var("KIE_API_KEY").context("KIE_API_KEY is not set")?).build()?;
+    let client = connect()?;
     let (hints, mut wakes) = mpsc::channel(1000);
     let receiver = Receiver { key: env::var("KIE_WEBHOOK_HMAC_KEY").ok().map(SecretString::from), hints };
     tokio::spawn(async move {
@@ -53,6 +54,14 @@ async fn main() -> anyhow::Result<()> {
     println!("listening on http://{}/callback", listener.local_addr()?);
     axum::serve(listener, app).await?;
     Ok(())
+}
+
+fn connect() -> anyhow::Result<Client> {
+    let mut builder = Client::builder(env::var("KIE_API_KEY").context("KIE_API_KEY is not set")?);
+    if let Ok(base) = env::var("KIE_BASE_URL") {
+        builder = builder.base_url(base.parse().context("KIE_BASE_URL is not an address")?);
+    }
+    Ok(builder.build()?)
 }
 
 async fn receive(
