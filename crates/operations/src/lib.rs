@@ -32,5 +32,5 @@ pub use previews::{BackfillReport, backfill_previews};
 pub use progress::{Tell, untold};
 pub use smoke::{SmokeLine, SmokeOptions, Step as SmokeStep, StoredOutput, smoke};
 pub use status::{ListState, StatusReport, list_jobs, status, stuck_limits};
-pub use sweep::{Missing, Orphan, Survey, SweepError, delete_orphans, give_up_rows, survey};
+pub use sweep::{Missing, Orphan, Survey, SweepError, delete_orphans, delete_torn, give_up_rows, survey};
 pub use verify::{SAMPLE_MAX, VerifyReport, verify};
