@@ -1,6 +1,7 @@
 //! An operator with a broken shop: what is wrong is found and repaired with `kie-reconciler` alone.
 
-use std::time::{Duration, SystemTime};
+use std::path::Path;
+use std::time::Duration;
 
 use acceptance::{Customer, Db, IMAGE, Job, World, prompt, stories, until};
 use domain::{AssetId, JobId};
@@ -74,7 +75,7 @@ stories! {
         world.reconciler(&["account", "recount", &account, "--reason", "edited by hand"]).await.expect(0);
         world.reconciler(&["retry", broken.whole.id(), "--reason", "the bucket lost it"]).await.expect(0);
         let survey = world.reconciler(&["sweep", "--json"]).await.json(1);
-        assert_eq!((&survey["survey"]["orphans"][0]["name"], &survey["deleted"]), (&json!(broken.stray), &json!(0)));
+        assert_eq!((&survey["survey"]["orphans"][0]["name"], &survey["swept"]["deleted"]), (&json!(broken.stray), &json!(0)));
         assert!(world.path("media").join(&broken.stray).exists(), "nothing is deleted without a yes");
         world.reconciler(&["sweep", "--yes"]).await.expect(1);
         assert!(!world.path("media").join(&broken.stray).exists());
@@ -92,6 +93,50 @@ stories! {
         assert_eq!(customer.balance().await, (10_000 - 700, 0), "seven of eight were made");
         let status = world.reconciler(&["status"]).await.out;
         assert!(!status.contains("stuck:") && !status.contains("unclear:") && !status.contains("dead:"), "{status}");
+        world.finish().await;
+    }
+
+    async fn f54_what_a_restored_backup_does_not_know_is_found(db) {
+        let mut world = World::builder(db).start().await;
+        let customer = world.account_with("5.00").await;
+        let known = customer.order_and_wait(IMAGE, prompt("in the backup")).await;
+        customer.until_told(known.id()).await;
+        let body = json!({ "model": IMAGE, "input": prompt("after the backup") });
+        let gone = Job(customer.post("/v1/jobs", Some("gone"), &body).await.expect(201));
+        customer.until_final(gone.id()).await;
+        let lost = object(&world, &gone).await;
+        let torn = lost.with_file_name("00000000-0000-7000-8000-000000000000#1");
+        std::fs::write(&torn, b"half").unwrap();
+        world.stop_shop(0).await;
+        // Last night's backup: nothing of the second job is in it.
+        let asset = world.store.assets_of(&[gone.id().parse().unwrap()]).await.unwrap().remove(0);
+        let id = match db {
+            Db::Sqlite => format!("x'{}'", gone.id().replace('-', "")),
+            Db::Postgres => format!("'{}'", gone.id()),
+        };
+        for table in ["timeline", "callback", "delivery", "asset", "transfer", "attempt"] {
+            world.edit(&format!("delete from kie.{table} where job_id = {id}")).await;
+        }
+        world.edit(&format!("delete from kie.job where id = {id}")).await;
+        world.reconciler(&["account", "recount", &customer.id.to_string()]).await.expect(0);
+        for path in [lost.clone(), lost.with_file_name(format!("{}.thumb.webp", asset.id)), torn.clone()] {
+            written_hours_ago(&world, &path, 2);
+        }
+        world.start_shop(0, &[]).await;
+        // The books of the backup are sound, and the gap has names: a callback that nobody knows, objects without rows.
+        orphan_callback(&world).await;
+        assert_eq!(customer.balance().await, (400, 0));
+        world.reconciler(&["audit"]).await.expect(0);
+        let audit = world.reconciler(&["audit", "--media"]).await.expect(1);
+        assert!(audit.contains(&asset.object) && audit.contains("no row knows it"), "{audit}");
+        let status = world.reconciler(&["status"]).await.expect(1);
+        assert!(status.contains("1 callbacks name tasks that no job knows"), "{status}");
+        let swept = world.reconciler(&["sweep", "--yes", "--json"]).await.json(0);
+        assert_eq!((&swept["swept"]["deleted"], &swept["swept"]["torn"]), (&json!(2), &json!(1)), "{swept}");
+        assert!(!lost.exists() && !torn.exists());
+        world.reconciler(&["audit", "--media"]).await.expect(0);
+        // The provider remembers a task that we cannot know any more.
+        world.sim.reset().unwrap();
         world.finish().await;
     }
 
@@ -182,7 +227,9 @@ async fn orphan_callback(world: &World) {
     let body = json!({ "data": { "taskId": "task-of-another-shop" } }).to_string();
     let stamp = world.now().as_second().to_string();
     let signature = callback::sign(&acceptance::HMAC_KEY.into(), "task-of-another-shop", &stamp);
-    let answer = reqwest::Client::new()
+    let answer = reqwest::Client::builder()
+        .build()
+        .unwrap()
         .post(url)
         .header("content-type", "application/json")
         .header(callback::TIMESTAMP_HEADER, stamp)
@@ -209,10 +256,15 @@ fn stray_objects(world: &World, customer: &Customer) -> String {
     for (object, hours) in [(stray.as_str(), 2), (young.as_str(), 0), ("backup.tar", 2)] {
         let path = world.path("media").join(object);
         std::fs::write(&path, b"bytes").unwrap();
-        let written = SystemTime::now() - Duration::from_hours(hours);
-        std::fs::File::options().write(true).open(&path).unwrap().set_modified(written).unwrap();
+        written_hours_ago(world, &path, hours);
     }
     stray
+}
+
+/// Makes a file older than it is.
+fn written_hours_ago(world: &World, path: &Path, hours: u64) {
+    let written = world.now().saturating_sub(Duration::from_hours(hours)).unwrap();
+    std::fs::File::options().write(true).open(path).unwrap().set_modified(written.into()).unwrap();
 }
 
 /// Everything that waits has waited for an hour, and no worker was seen for as long.

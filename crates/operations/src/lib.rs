@@ -33,5 +33,5 @@ pub use progress::{Tell, untold};
 pub use smoke::{SmokeLine, SmokeOptions, Step as SmokeStep, StoredOutput, smoke};
 pub use status::{ListState, StatusReport, list_jobs, status};
 pub use store::Percentiles;
-pub use sweep::{Missing, Orphan, Survey, SweepError, delete_orphans, give_up_rows, survey};
+pub use sweep::{Missing, Orphan, Survey, SweepError, delete_orphans, delete_torn, give_up_rows, survey};
 pub use verify::{SAMPLE_MAX, VerifyReport, verify};

@@ -223,6 +223,16 @@ pub async fn delete_orphans(
     Ok(deleted)
 }
 
+/// Deletes what uploads left in a local folder when their process was killed; such a half is no object, so nobody can miss
+/// it. How many.
+///
+/// # Errors
+/// When the folder cannot be read or written.
+pub async fn delete_torn(media: &MediaStore, (now, older): (Timestamp, Duration)) -> Result<u64, SweepError> {
+    let before = now.saturating_sub(older).unwrap_or(Timestamp::MIN);
+    Ok(media.remove_torn_uploads(before.into()).await?)
+}
+
 /// Marks rows as deleted whose objects are still not there; hash, transfers and history stay. How many.
 ///
 /// # Errors

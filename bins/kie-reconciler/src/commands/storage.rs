@@ -9,6 +9,7 @@ use anyhow::Context;
 use operations::{BackfillReport, ExportReport, Survey, VerifyReport};
 use runtime::Scope;
 use runtime::config::{DatabaseConfig, MediaConfig};
+use serde::Serialize;
 
 use super::accounts::account_id;
 use super::act::{note, stop};
@@ -46,6 +47,17 @@ fn verify_text(report: &VerifyReport) -> String {
     format!("{}\n{looked}; {} are not as their rows say", show::table(&["file", "wrong"], rows), report.found)
 }
 
+/// What a sweep did.
+#[derive(Default, Serialize)]
+struct Swept {
+    /// Objects without rows that were deleted.
+    deleted: u64,
+    /// Rows without objects that were marked as deleted.
+    marked: u64,
+    /// Halves of uploads that were deleted.
+    torn: u64,
+}
+
 pub(crate) async fn sweep(
     json: bool,
     (database, storage): Places<'_>,
@@ -54,36 +66,49 @@ pub(crate) async fn sweep(
 ) -> anyhow::Result<ExitCode> {
     let store = runtime::open_store_for_reading(database).await?;
     let media = runtime::open_media(storage)?;
+    let times = (runtime::now(), older);
     let bar = Progress::new(json, "objects and rows looked at", None);
-    let survey = operations::survey(&*store, &media, (runtime::now(), older), &|more| bar.add(more)).await?;
+    let mut survey = operations::survey(&*store, &media, times, &|more| bar.add(more)).await?;
     bar.clear();
     let rows = if tombstones { survey.missing.len() } else { 0 };
     let what = format!("delete {} objects and mark {rows} rows as deleted", survey.orphans.len());
     let wanted = survey.orphans.len() + rows > 0 && is_agreed(json, &survey, act, &what)?;
-    let (mut deleted, mut marked) = (0, 0);
+    let mut swept = Swept::default();
     if wanted {
         let bar = Progress::new(json, "done", Some((survey.orphans.len() + rows) as u64));
-        deleted = operations::delete_orphans(&*store, &media, &survey.orphans, &|more| bar.add(more)).await?;
+        swept.deleted =
+            operations::delete_orphans(&*store, &media, &survey.orphans, &|more| bar.add(more)).await?;
         if tombstones {
-            let why = (act.reason.as_str(), runtime::now());
-            marked = operations::give_up_rows(&*store, &media, &survey.missing, why, &|more| bar.add(more))
-                .await?;
+            let (why, rows) = ((act.reason.as_str(), times.0), &survey.missing);
+            swept.marked =
+                operations::give_up_rows(&*store, &media, rows, why, &|more| bar.add(more)).await?;
         }
         bar.clear();
-        let subject = format!("{deleted} objects deleted, {marked} rows marked as deleted");
-        note(&*store, "sweep", &subject, act).await?;
+    }
+    if wanted || (act.yes && !act.dry_run) {
+        swept.torn = operations::delete_torn(&media, times).await?;
+    }
+    if swept.deleted + swept.marked + swept.torn > 0 {
+        note(&*store, "sweep", &swept.text(), act).await?;
     }
     store.close().await;
-    let value = serde_json::json!({ "survey": survey, "deleted": deleted, "marked": marked });
-    show::print(json, &value, |_| {
-        let told = if wanted || json { String::new() } else { survey_text(&survey) };
-        let acted = if wanted { format!("{deleted} objects deleted, {marked} rows marked") } else { told };
-        if survey.more { format!("{acted}\nthere are more: sweep again") } else { acted }
-    })?;
-    let left = survey.orphans.len() as u64 - deleted.min(survey.orphans.len() as u64);
-    let lost = survey.missing.len() as u64 - marked.min(survey.missing.len() as u64);
-    let clean = left + lost == 0 && survey.foreign.is_empty() && !survey.more;
-    Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let value = serde_json::json!({ "survey": survey, "swept": swept });
+    show::print(json, &value, |_| if wanted { swept.text() } else { survey_text(&survey) })?;
+    if wanted {
+        survey.orphans.clear();
+        survey.missing.retain(|_| !tombstones);
+    }
+    let clean = survey.orphans.is_empty() && survey.missing.is_empty() && survey.foreign.is_empty();
+    Ok(if clean && !survey.more { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+impl Swept {
+    fn text(&self) -> String {
+        format!(
+            "{} objects and {} torn uploads deleted, {} rows marked as deleted",
+            self.deleted, self.torn, self.marked
+        )
+    }
 }
 
 /// Bytes are deleted only by a person's yes: without a terminal it must be said by --yes.
@@ -117,7 +142,8 @@ fn survey_text(survey: &Survey) -> String {
         vec!["row without object".to_owned(), row.object.clone(), owner]
     });
     let rows = orphans.chain(foreign).chain(missing);
-    let looked = format!("{} objects and {} rows looked at", survey.objects, survey.rows);
+    let more = if survey.more { "; there are more: sweep again" } else { "" };
+    let looked = format!("{} objects and {} rows looked at{more}", survey.objects, survey.rows);
     format!("{}\n{looked}", show::table(&["what", "object", ""], rows))
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::JobState;
-use lifecycle::{Policy, expiring_jobs};
+use lifecycle::expiring_jobs;
 use store::{CreditReading, ReadingStore};
 
 use crate::cabinet::Link;
@@ -50,7 +50,7 @@ fn books_are_compared_once_a_day_and_a_drift_is_a_finding() {
 }
 
 #[test]
-fn what_is_not_stored_is_told_before_the_provider_deletes_it() {
+fn f38_what_is_not_stored_is_told_before_the_provider_deletes_it() {
     story(async {
         let world = World::new(22).await;
         let account = world.customer(100_000).await;
@@ -58,9 +58,9 @@ fn what_is_not_stored_is_told_before_the_provider_deletes_it() {
         world.cabinet.set_broken(true);
         world.run_to(job, JobState::Storing, MINUTE * 30).await;
         let expiring = async || expiring_jobs(&*world.store, world.now(), 10).await.unwrap();
-        world.skip(Policy::RETENTION - Policy::RETENTION_ALARM - MINUTE * 30).await;
+        world.skip(DAY * 10).await;
         assert_eq!(expiring().await, []);
-        world.skip(MINUTE * 31).await;
+        world.skip(DAY).await;
         assert_eq!(expiring().await.len(), 1);
         world.cabinet.set_broken(false);
         world.run_to(job, JobState::Done, DAY).await;

@@ -35,8 +35,8 @@ impl ZipFile {
         let cannot = || format!("cannot write in {}", folder.display());
         let file = NamedTempFile::new_in(folder).with_context(cannot)?;
         let manifest = tempfile::tempfile_in(folder).with_context(cannot)?;
-        let (parts, waiting) = mpsc::channel(WAITING);
-        let writing = tokio::task::spawn_blocking(move || write(file, manifest, waiting));
+        let (parts, queue) = mpsc::channel(WAITING);
+        let writing = tokio::task::spawn_blocking(move || write(file, manifest, queue));
         Ok(Self { parts, writing })
     }
 

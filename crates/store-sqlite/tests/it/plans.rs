@@ -76,7 +76,20 @@ async fn the_library_is_read_in_the_order_of_its_index() {
 async fn open_jobs_and_due_deliveries_have_their_indexes() {
     assert_searches(&plan_of("from account a where a.id = ?1").await, "job_open (account_id=?)");
     assert_searches(
-        &plan_of("from delivery where wake_at is not null and wake_at <= ?1 and (").await,
+        &plan_of("select id as \"id!: Uuid\" from delivery where wake_at is not null and wake_at <= ?1")
+            .await,
         "delivery_due (wake_at>? AND wake_at<?)",
     );
+}
+
+#[tokio::test]
+async fn what_operators_look_at_costs_the_same_however_long_the_history_is() {
+    let due = plan_of("union all select id from job where state = 'pending' and wake_at <= ?1 and (").await;
+    assert_searches(&due, "INDEX job_due (wake_at>? AND wake_at<?)");
+    assert_searches(&due, "INDEX job_due_pending (wake_at<?)");
+    let owed = plan_of("(lease_until is null or lease_until <= ?1) order by wake_at, id limit ?2").await;
+    assert_searches(&owed, "delivery_due (wake_at>? AND wake_at<?)");
+    let consumption = plan_of("recorded_at > ?1").await;
+    assert_searches(&consumption, "INDEX job_updated (updated_at>?)");
+    assert_searches(&consumption, "INDEX job_due");
 }
