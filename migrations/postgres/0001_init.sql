@@ -288,6 +288,8 @@ create table kie.imported (
   constraint imported_job_check check ((noun = 'generation') = (job_id is not null))
 );
 create index imported_account on kie.imported (account_id);
+-- An account is one person of one old shop: another shop's ids, or another name for the same shop, must not add to it.
+create unique index imported_user on kie.imported (account_id) where noun = 'user';
 
 -- A managed PostgreSQL may expose tables to its public roles over HTTP: without policies they read nothing.
 alter table kie.shop enable row level security;

@@ -277,3 +277,5 @@ create table imported (
   constraint imported_job_check check ((noun = 'generation') = (job_id is not null))
 ) strict;
 create index imported_account on imported (account_id);
+-- An account is one person of one old shop: another shop's ids, or another name for the same shop, must not add to it.
+create unique index imported_user on imported (account_id) where noun = 'user';

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use acceptance::{Customer, Db, IMAGE, OldDatabase, World, stories, until};
 use domain::{Job, JobState, Role};
+use futures_util::StreamExt;
 use importing::{Holds, ImportOptions, ImportReport, Lost, ModelMap};
 use old_shops::OldShop;
 use serde_json::json;
@@ -87,6 +88,16 @@ fn tally(report: &ImportReport) -> [u64; 5] {
             sum[4] + rows.refused,
         ]
     })
+}
+
+async fn count_jobs(world: &World) -> usize {
+    let (mut jobs, mut before) = (0, None);
+    loop {
+        let filter = JobFilter { before, limit: 100, with_hidden: true, ..JobFilter::default() };
+        let page = world.store.list_jobs(&filter).await.unwrap();
+        let Some(last) = page.last() else { return jobs };
+        (jobs, before) = (jobs + page.len(), Some(last.id));
+    }
 }
 
 /// A finished task of the old shop, and its bytes.
@@ -291,8 +302,7 @@ stories! {
             let repeat = anna.order_body("dream-9", &unmapped.input);
             let refused = anna.post("/v1/jobs", Some("repeat-1"), &repeat).await.expect(404);
             assert!(refused["type"].as_str().unwrap().contains("model"), "{refused}");
-            let jobs = world.store.list_jobs(&JobFilter { limit: 100, ..JobFilter::default() }).await.unwrap();
-            assert_eq!(jobs.len(), 4);
+            assert_eq!(count_jobs(&world).await, 4);
             world.advance(Duration::from_hours(2));
             world.finish().await;
         }
@@ -307,10 +317,24 @@ stories! {
         let rows = rows.join(", ");
         old.run(&format!("insert into jobs (id, user_id, status, price, model) values {rows};")).await;
         let options = options();
+        // Cut off in the middle, wherever it is.
+        tokio::select! {
+            _report = import(&world, &old, &options) => {}
+            () = until("a row is taken over", async || {
+                let known = world.store.find_imported("old", store::SourceNoun::Generation, &["7".to_owned()]).await;
+                (!known.unwrap().is_empty()).then_some(())
+            }) => {}
+        }
         let (one, other) = tokio::join!(import(&world, &old, &options), import(&world, &old, &options));
-        assert_eq!(tally(&one)[0] + tally(&other)[0], 450, "each row is taken over by one of them");
+        assert!(tally(&one)[0] + tally(&other)[0] < 450, "what was written before is not written again");
         let last = import(&world, &old, &options).await;
         assert_eq!(tally(&last), [0, 0, 450, 0, 0]);
+        let jobs = count_jobs(&world).await;
+        assert_eq!(jobs, 450);
+        // The same shop under another name is nobody's: no balance enters twice.
+        let renamed = import(&world, &old, &ImportOptions { shop: "other".to_owned(), ..options }).await;
+        assert_eq!((renamed.users.refused, tally(&renamed)), (3, [0, 0, 0, 0, 450]));
+        assert!(renamed.problems[0].reason.contains("--name"), "{:?}", renamed.problems[0]);
         assert_eq!((balance(&world, "1").await, balance(&world, "2").await), ((1000, 0), (2000, 0)));
         world.finish().await;
     }
@@ -335,4 +359,42 @@ async fn a_source_that_is_no_old_shop_is_refused_with_a_reason() {
     assert!(wrong.contains("lacks everything"), "{wrong}");
     empty.run("create table generations (id integer, user_id text, status text, task_id text);").await;
     assert!(refused(empty.url().to_owned(), None).await.contains("choose one with --layout"));
+}
+
+#[tokio::test]
+async fn rows_are_read_whatever_types_they_have_and_broken_ones_do_not_end_the_reading() {
+    let folder = tempfile::tempdir().unwrap();
+    let of_postgres = "create table generations (id uuid primary key, user_id uuid, status varchar(20), task_id text, \
+        result_urls text[], options json, created_at timestamp);
+        insert into generations values
+          ('00000000-0000-0000-0000-000000000001', '00000000-0000-0000-0000-0000000000aa', 'success', 't1',
+           array['https://a/1.png', 'https://a/2.png'], '{\"n\":1}', '2025-03-01 12:00:00.5'),
+          ('00000000-0000-0000-0000-000000000002', '00000000-0000-0000-0000-0000000000aa', 'odd', 't2', null, null, null);";
+    let of_sqlite =
+        "create table generations (id text primary key, user_id blob, status text, task_id text, \
+        result_urls text, options text, created_at integer);
+        insert into generations values
+          ('00000000-0000-0000-0000-000000000001', '00000000-0000-0000-0000-0000000000aa', 'success', 't1',
+           '[\"https://a/1.png\",\"https://a/2.png\"]', '{\"n\":1}', 1740830400500),
+          ('00000000-0000-0000-0000-000000000002', 5, cast(x'fffe' as text), 't2', null, null, null);";
+    for (db, script, reason) in
+        [(Db::Postgres, of_postgres, "unknown status `odd`"), (Db::Sqlite, of_sqlite, "status is no text")]
+    {
+        let old = OldDatabase::create(db, &folder.path().join(format!("{db:?}")), script).await;
+        let mut shop = OldShop::open(old.url(), None).await.unwrap();
+        assert_eq!(shop.count().await.unwrap(), 2);
+        let rows: Vec<_> = shop.generations().map(Result::unwrap).collect().await;
+        let good = rows[0].as_ref().unwrap();
+        assert_eq!(good.results, ["https://a/1.png", "https://a/2.png"], "{db:?}");
+        assert_eq!(
+            (good.user.as_str(), good.options["n"].as_i64()),
+            ("00000000-0000-0000-0000-0000000000aa", Some(1))
+        );
+        assert_eq!(good.created_at.unwrap().as_millisecond(), 1_740_830_400_500);
+        let bad = rows[1].as_ref().unwrap_err();
+        assert!(bad.key.ends_with("02") && bad.reason.contains(reason), "{bad:?}");
+        let users: Vec<_> = shop.users().map(|user| user.unwrap().unwrap().key).collect().await;
+        assert!(users.contains(&"00000000-0000-0000-0000-0000000000aa".to_owned()), "{users:?}");
+        shop.close().await;
+    }
 }

@@ -28,8 +28,6 @@ pub(crate) fn amount(text: &str, currency: &Currency) -> Option<Money> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-
     use proptest::prelude::*;
 
     use super::*;

@@ -1,5 +1,4 @@
 //! Decisions, each by name and all by chance.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use proptest::prelude::*;
 

@@ -178,6 +178,12 @@ async fn open(
         report.problem(NOUN, &user.key, "its Telegram chat belongs to another account", true);
         written = pass.store().import(&import).await;
     }
+    if matches!(written, Err(StoreError::Taken { what: "imported account" })) {
+        return Ok(Err(
+            "an account of this id was taken over from another old shop: is --name that of the first pass?"
+                .to_owned(),
+        ));
+    }
     ended(written, End::New)
 }
 
@@ -258,8 +264,6 @@ pub(crate) fn add(sum: &mut Money, amount: Money) {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-
     use proptest::prelude::*;
 
     use super::*;

@@ -1,5 +1,4 @@
 //! Rows of every kind, sound and broken.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use proptest::prelude::*;
 use serde_json::json;

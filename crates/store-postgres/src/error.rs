@@ -17,6 +17,7 @@ const TAKEN: &[(&str, &str)] = &[
     ("attempt_task_key", "task"),
     ("delivery_pkey", "delivery"),
     ("imported_pkey", "source key"),
+    ("imported_user", "imported account"),
     ("job_order_key", "order key"),
     ("job_pkey", "job"),
     ("token_hash_key", "token"),

@@ -57,6 +57,7 @@ const GUARDS: &[&str] = &[
     "delivery_wake_check",
     "free_use_check",
     "imported_pkey",
+    "imported_user",
     "job_money_check",
     "job_order_key",
     "job_wake_check",

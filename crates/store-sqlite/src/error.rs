@@ -10,7 +10,7 @@ const PASSING_CODES: [i32; 9] = [5, 6, 7, 8, 9, 10, 13, 14, 15];
 const BUSY_CODES: [i32; 2] = [5, 6];
 
 /// Columns of unique keys as SQLite names them, and the value that belongs to another row.
-const UNIQUE_VALUES: [(&str, &str); 14] = [
+const UNIQUE_VALUES: [(&str, &str); 15] = [
     ("transfer.", "transfer"),
     ("attempt.provider, attempt.task_id", "task"),
     ("attempt.", "attempt"),
@@ -22,6 +22,7 @@ const UNIQUE_VALUES: [(&str, &str); 14] = [
     ("job.", "job"),
     ("asset.object", "object"),
     ("asset.", "asset"),
+    ("imported.account_id", "imported account"),
     ("imported.", "source key"),
     ("delivery.", "delivery"),
     ("callback.", "callback"),

@@ -107,7 +107,7 @@ pub trait ImportStore: Send + Sync {
         keys: &[String],
     ) -> Result<Vec<Imported>, StoreError>;
     /// Takes a row over, or a change of it. False, and nothing is written, if `known` is not what is known of it.
-    /// [`StoreError::Taken`] if the task, the order key, an object or the customer's name belongs elsewhere,
-    /// [`StoreError::Short`] if a balance would fall below zero; nothing is written then.
+    /// [`StoreError::Taken`] if the task, the order key, an object or the customer's name belongs elsewhere, or the account
+    /// is another user's; [`StoreError::Short`] if a balance would fall below zero; nothing is written then.
     async fn import(&self, import: &NewImport) -> Result<bool, StoreError>;
 }

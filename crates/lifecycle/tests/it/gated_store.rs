@@ -51,6 +51,7 @@ gated!(AssetStore {
     fn asset_lost(id: AssetId, fence: i64, reason: &str, at: Timestamp) -> bool;
     fn set_provider_copy(id: AssetId, copy: &ProviderCopy) -> ();
     fn find_asset(id: AssetId, scope: Scope) -> Option<Asset>;
+    fn find_asset_by_object(object: &str) -> Option<Asset>;
     fn assets_of(jobs: &[JobId]) -> Vec<Asset>;
     fn purgeable_assets(hidden_before: Timestamp, upload_before: Timestamp, limit: u32) -> Vec<Asset>;
     fn assets_deleted(ids: &[AssetId], at: Timestamp) -> ();
@@ -82,6 +83,11 @@ gated!(DeliveryStore {
     fn redeliver(job: JobId, scope: Scope, at: Timestamp) -> u64;
     fn deliveries_of(jobs: &[JobId]) -> Vec<Delivery>;
     fn list_dead_deliveries(account: Option<AccountId>, before: Option<DeliveryId>, limit: u32) -> Vec<Delivery>;
+});
+
+gated!(ImportStore {
+    fn find_imported(shop: &str, noun: SourceNoun, keys: &[String]) -> Vec<Imported>;
+    fn import(import: &NewImport) -> bool;
 });
 
 gated!(JobStore {

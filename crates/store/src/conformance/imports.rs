@@ -35,15 +35,15 @@ fn user(fx: &Fixture, key: &str, minor: i64) -> NewImport {
 
 /// A running job with this much set aside, its task and one asset.
 fn generation(fx: &Fixture, account: AccountId, key: &str, held: i64) -> NewImport {
-    let order = fx.order(account, vec![fx.new_job(account, held)]);
-    let mut row: Job = order.opened_jobs().remove(0);
+    let ordered = fx.order(account, vec![fx.new_job(account, held)]);
+    let mut row: Job = ordered.opened_jobs().remove(0);
     row.state = JobState::Running;
     row.basis = PriceBasis::Imported { price: Money::from_minor(70) };
     row.attempts = 1;
     row.task_id = Some(format!("task-{key}"));
     row.key = format!("key-{key}");
     row.created_at = fx.after(-86_400);
-    let hold = (held > 0).then(|| fx.job_transfer(account, row.id, TransferKind::Hold, held));
+    let set_aside = (held > 0).then(|| fx.job_transfer(account, row.id, TransferKind::Hold, held));
     let asset = NewAsset {
         id: fx.asset_id(),
         account,
@@ -64,7 +64,7 @@ fn generation(fx: &Fixture, account: AccountId, key: &str, held: i64) -> NewImpo
         account,
         open: None,
         job: Some(row.id),
-        transfers: hold.into_iter().collect::<Vec<NewTransfer>>(),
+        transfers: set_aside.into_iter().collect::<Vec<NewTransfer>>(),
         write: Some(Box::new(ImportedJob {
             row,
             assets: vec![asset],
@@ -108,6 +108,12 @@ pub async fn a_user_is_taken_over_once(fx: Fixture) {
     assert!(fx.store.import(&change).await.unwrap());
     assert!(!fx.store.import(&change).await.unwrap(), "the version has moved on");
     assert_eq!(fx.balance(first.account).await, (300, 0));
+    let another = NewImport { shop: "other".to_owned(), open: None, ..user(&fx, "u1", 500) };
+    let transfers = another.transfers.iter().map(|one| NewTransfer { account: first.account, ..one.clone() });
+    let another = NewImport { account: first.account, transfers: transfers.collect(), ..another.clone() };
+    let refused = fx.store.import(&another).await;
+    assert!(matches!(refused, Err(StoreError::Taken { what: "imported account" })), "{refused:?}");
+    assert_eq!(fx.balance(first.account).await, (300, 0), "an account is one user of one old shop");
     let other_shop = fx.store.find_imported("other", SourceNoun::User, &["u1".to_owned()]).await.unwrap();
     assert_eq!(other_shop, []);
 }
@@ -170,8 +176,8 @@ pub async fn a_refused_import_leaves_no_trace(fx: Fixture) {
         import
     };
     let same_task = changed(|job| job.row.task_id = Some("task-g1".to_owned()));
-    let same_key = changed(|job| job.row.key = "key-g1".to_owned());
-    let same_object = changed(|job| job.assets[0].object = "old/g1.png".to_owned());
+    let same_key = changed(|job| "key-g1".clone_into(&mut job.row.key));
+    let same_object = changed(|job| "old/g1.png".clone_into(&mut job.assets[0].object));
     for (import, taken) in [(same_task, "task"), (same_key, "order key"), (same_object, "object")] {
         let refused = fx.store.import(&import).await;
         assert!(matches!(refused, Err(StoreError::Taken { what }) if what == taken), "{taken}: {refused:?}");
