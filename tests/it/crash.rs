@@ -132,6 +132,7 @@ async fn killed_at(world: &mut World, row: &Row) {
     let taken = case.act().await.expect("nothing is armed any more");
     case.prove(world, &taken, row.end).await;
     assert!(world.sim.tasks().len() - tasks <= 1, "{row:?}: never two tasks");
+    world.audit_clean().await;
 }
 
 /// Does every act so often while all points are armed with this action, and lets all time limits pass.

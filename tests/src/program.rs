@@ -111,10 +111,8 @@ impl Program {
     /// Waits until it ends by itself.
     pub(crate) async fn wait_for_end(&mut self) -> ExitStatus {
         let mut child = self.child.take().expect("it runs");
-        match tokio::time::timeout(crate::PATIENCE, child.wait()).await {
-            Ok(status) => status.unwrap(),
-            Err(_elapsed) => panic!("kie-web did not end in time:\n{}", self.log()),
-        }
+        let ended = tokio::time::timeout(crate::PATIENCE, child.wait()).await;
+        ended.unwrap_or_else(|_elapsed| panic!("kie-web did not end in time:\n{}", self.log())).unwrap()
     }
 
     pub(crate) async fn stop(&mut self) {
