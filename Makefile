@@ -1,6 +1,6 @@
 # The words a developer types. Longer logic is in tests/scripts/.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint deny bless bench fuzz package semver
+.PHONY: help demo test lint deny bless bench chaos fuzz package semver
 
 help: ## Lists these words
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,9 +27,14 @@ deny: ## Checks licences, sources and bans of all dependencies
 bless: ## Renews the packed catalogue, printed documents and checked-query data
 	tests/scripts/bless.sh
 
-bench: ## Measures orders, memory, latency and rest against their bars (10 minutes on a quiet machine)
+bench: ## Measures orders, memory, latency, rest and long histories against their bars (12 minutes on a quiet machine)
 	tests/bench/run.sh all
 	cargo bench --package kie-catalogue
+
+chaos: ## Kills and cuts everything of a shop under load (CHAOS_JOBS, CHAOS_KILLS, CHAOS_SECONDS, CHAOS_SEED)
+	@tests/scripts/ensure-tools.sh cc certs postgres faketime
+	cargo build --release --package kie-web --package kie-reconciler --package kie-sim --package acceptance --bins
+	cargo run --release --package acceptance --bin chaos
 
 fuzz: ## Runs every fuzzer for FUZZ_SECONDS (default 300); needs a nightly compiler
 	tests/scripts/fuzz.sh

@@ -1,5 +1,6 @@
 //! Measures what the shop promises about speed, memory and rest; each figure has its bar, and a missed one fails the run.
 
+mod history;
 mod idle;
 mod latency;
 mod load;
@@ -42,6 +43,9 @@ struct Options {
     /// Open connections of `orders`, on both sides.
     #[arg(long, env = "BENCH_CONNECTIONS", default_value_t = 32)]
     connections: usize,
+    /// Final rows of `history`.
+    #[arg(long, env = "BENCH_HISTORY", default_value_t = 1_000_000)]
+    history: u64,
     /// Cargo says this to every bench.
     #[arg(long = "bench", hide = true)]
     run_by_cargo: bool,
@@ -57,6 +61,8 @@ enum Bench {
     Latency,
     /// What a shop without customers uses.
     Idle,
+    /// What a pass costs when a million generations lie behind it.
+    History,
     /// One after the other.
     All,
 }
@@ -84,6 +90,9 @@ async fn main() -> anyhow::Result<ExitCode> {
     }
     if wanted(Bench::Idle) {
         figures.extend(idle::measure(&programs, &options.database_url).await?);
+    }
+    if wanted(Bench::History) {
+        figures.extend(history::measure(&options.database_url, options.history).await?);
     }
     table::print(&figures)?;
     let met = figures.iter().all(|figure| figure.met);

@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Measures the shop: builds it for release, starts a durable throw-away PostgreSQL, runs one bench or all.
 #
-#   run.sh [orders|memory|latency|idle|all]
+#   run.sh [orders|memory|latency|idle|history|all]
 #
 # Exit code 0: every bar is met; 1: one is missed, or a run has no result. Figures mean something on a quiet machine only.
 #
 #   BENCH_TARGET        the target folder (default: target)
 #   BENCH_SECONDS       seconds of one leg of `orders` (10); BENCH_ROUNDS: how many legs of each kind (3)
 #   BENCH_CONNECTIONS   open connections of `orders` (32)
+#   BENCH_HISTORY       final rows of `history` (1000000)
 #   BENCH_DATABASE_URL  a server of your own instead, as its superuser; databases named kie_bench_* are made and dropped
 set -euo pipefail
 cd "$(dirname "$0")/../.."

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes sure that the named tools are here: uses what it finds, installs the rest by apt when it may.
 #
-#   ensure-tools.sh [cc] [certs] [postgres] [sqlite3]
+#   ensure-tools.sh [cc] [certs] [postgres] [sqlite3] [faketime]
 set -euo pipefail
 
 has_postgres() {
@@ -21,8 +21,9 @@ for tool in "$@"; do
     certs) has_certs || missing+=(ca-certificates) ;;
     postgres) has_postgres || missing+=(postgresql) ;;
     sqlite3) command -v sqlite3 >/dev/null 2>&1 || missing+=(sqlite3) ;;
+    faketime) compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null || missing+=(libfaketime) ;;
     *)
-        echo "ensure-tools: unknown tool \`$tool\` (known: cc, certs, postgres, sqlite3)" >&2
+        echo "ensure-tools: unknown tool \`$tool\` (known: cc, certs, postgres, sqlite3, faketime)" >&2
         exit 64
         ;;
     esac

@@ -10,6 +10,26 @@ use crate::{Lifecycle, Policy, ReadFailure, StepError, TaskRecord, TaskWord, pac
 
 /// Clocks of the provider and ours may differ by so much when a task is matched to an attempt by time.
 const CLOCK_TOLERANCE: Duration = Duration::from_mins(2);
+/// Until a record that a callback names and that could not be read is asked for again.
+const UNREAD_PAUSE: Duration = Duration::from_secs(15);
+
+/// What is known of the task of a job that has none yet.
+enum Known {
+    /// The attempt with this number made it.
+    Task(u16, String),
+    /// A callback names one, and its record could not be read so far.
+    Unread,
+    Nothing,
+}
+
+/// Whether a callback's task is the attempt's.
+#[derive(PartialEq, Eq)]
+enum Adopted {
+    Yes,
+    No,
+    /// Its record could not be read.
+    Unread,
+}
 
 impl Lifecycle {
     /// One read of a running job.
@@ -66,7 +86,7 @@ impl Lifecycle {
         for callback in self.store().callbacks_with_task(job.id).await?.into_iter().take(4) {
             let attempt = attempts.iter().find(|one| one.number == callback.attempt && one.task_id.is_none());
             let (Some(attempt), Some(task)) = (attempt, callback.task_id) else { continue };
-            if self.adopt(job, attempt, &task).await? {
+            if self.adopt(job, attempt, &task).await? == Adopted::Yes {
                 tracing::warn!(job = %job.id, task = %task, "task.surplus: the provider made a second task for this job");
                 let entry =
                     NewEntry { source: "callback", event: "task.surplus", detail: Some(task), fold: None };
@@ -165,39 +185,62 @@ impl Lifecycle {
             Ok(TaskRecord { word: TaskWord::Fail { .. }, .. }) => {
                 self.write(&self.draft(job).wake_at(None)).await.map(drop)
             }
-            Ok(_) | Err(_) => self.look_tomorrow(job).await,
+            Ok(_) | Err(ReadFailure::NotFound) => self.look_tomorrow(job).await,
+            Err(_) => self.look_soon(job).await,
         }
     }
 
     async fn failed_without_task(&self, job: &Job) -> Result<(), StepError> {
-        if let Some((number, task)) = self.known_task(job).await? {
-            let mut draft = self.draft(job).wake_at(Some(self.ids().now()));
-            draft.step.task = Some((number, task));
-            return self.write(&draft).await.map(drop);
+        match self.known_task(job).await? {
+            Known::Task(number, task) => {
+                let mut draft = self.draft(job).wake_at(Some(self.ids().now()));
+                draft.step.task = Some((number, task));
+                self.write(&draft).await.map(drop)
+            }
+            Known::Unread => self.look_soon(job).await,
+            Known::Nothing => self.look_tomorrow(job).await,
         }
-        self.look_tomorrow(job).await
     }
 
     async fn look_tomorrow(&self, job: &Job) -> Result<(), StepError> {
         let tomorrow = self.after(Duration::from_hours(24));
         let wake_at = job.deadline_at.is_some_and(|deadline| tomorrow < deadline).then_some(tomorrow);
-        self.write(&self.draft(job).wake_at(wake_at)).await.map(drop)
+        let mut draft = self.draft(job).wake_at(wake_at);
+        draft.step.patch.tries = 0;
+        self.write(&draft).await.map(drop)
+    }
+
+    /// What woke a failed job may be a result; trouble of the provider does not put it off to the daily look at once.
+    async fn look_soon(&self, job: &Job) -> Result<(), StepError> {
+        const TRIES: u32 = 15;
+        if job.tries >= TRIES {
+            return self.look_tomorrow(job).await;
+        }
+        let mut draft = self.draft(job).wake_at(Some(self.after(pace::backoff(job.tries, self.fraction()))));
+        draft.step.patch.tries = job.tries.saturating_add(1);
+        self.write(&draft).await.map(drop)
     }
 
     /// An `unclear` job: a task id may have turned up; else the policy decides when its time has come.
     pub(crate) async fn clear_up(&self, job: &Job) -> Result<(), StepError> {
-        if self.follow_known_task(job).await? {
-            return Ok(());
+        let known = self.known_task(job).await?;
+        let unread = matches!(known, Known::Unread);
+        if let Known::Task(number, task) = known {
+            return self.follow(job, number, task).await;
         }
         let now = self.ids().now();
         let release = self.policy.unclear_policy == crate::UnclearPolicy::Release;
         if release && job.deadline_at.is_some_and(|deadline| deadline <= now) {
             let words = "it never became known whether the provider has the task";
-            return self.end(job, Event::StayedUnclear, words).await;
+            let mut draft = self.draft(job).moved(Event::StayedUnclear)?.words(words);
+            if unread {
+                draft.step.patch.wake_at = Some(self.after(UNREAD_PAUSE));
+            }
+            return self.write(&draft).await.map(drop);
         }
         // A callback's record may not be readable yet; otherwise only a wake or the deadline brings news.
         let undecided = !self.ports.store.callbacks_with_task(job.id).await?.is_empty();
-        let pause = if undecided { Duration::from_secs(15) } else { Duration::from_hours(1) };
+        let pause = if undecided { UNREAD_PAUSE } else { Duration::from_hours(1) };
         let mut wake_at = self.after(pause);
         if let Some(deadline) = job.deadline_at.filter(|deadline| release && *deadline > now) {
             wake_at = wake_at.min(deadline);
@@ -207,37 +250,44 @@ impl Lifecycle {
 
     /// Moves the job to `running` if the task of one of its attempts is known; whether it did.
     pub(crate) async fn follow_known_task(&self, job: &Job) -> Result<bool, StepError> {
-        let Some((number, task)) = self.known_task(job).await? else { return Ok(false) };
+        let Known::Task(number, task) = self.known_task(job).await? else { return Ok(false) };
+        self.follow(job, number, task).await.map(|()| true)
+    }
+
+    async fn follow(&self, job: &Job, number: u16, task: String) -> Result<(), StepError> {
         tracing::info!(job = %job.id, account = %job.account, model = %job.model, task = %task, "task.found");
         let mut draft = self.draft(job);
         if job.state != JobState::Running {
             draft = draft.moved(Event::TaskFound)?;
         }
         draft.step.task = Some((number, task));
-        self.write(&draft).await.map(|_recorded| true)
+        self.write(&draft).await.map(drop)
     }
 
-    async fn known_task(&self, job: &Job) -> Result<Option<(u16, String)>, StepError> {
+    async fn known_task(&self, job: &Job) -> Result<Known, StepError> {
         let attempts = self.store().attempts(job.id).await?;
         let first = |attempts: &[Attempt]| {
-            attempts.iter().find_map(|one| one.task_id.clone().map(|task| (one.number, task)))
+            attempts.iter().find_map(|one| one.task_id.clone().map(|task| Known::Task(one.number, task)))
         };
         if let Some(known) = first(&attempts) {
-            return Ok(Some(known));
+            return Ok(known);
         }
+        let mut unread = false;
         for callback in self.store().callbacks_with_task(job.id).await?.into_iter().take(4) {
             let attempt = attempts.iter().find(|one| one.number == callback.attempt);
             let (Some(attempt), Some(task)) = (attempt, callback.task_id) else { continue };
-            if self.adopt(job, attempt, &task).await? {
-                return Ok(Some((attempt.number, task)));
+            match self.adopt(job, attempt, &task).await? {
+                Adopted::Yes => return Ok(Known::Task(attempt.number, task)),
+                Adopted::No => {}
+                Adopted::Unread => unread = true,
             }
         }
-        Ok(None)
+        Ok(if unread { Known::Unread } else { Known::Nothing })
     }
 
     /// A callback's task id is adopted only if the record, read with our key, agrees that it is this attempt's.
-    async fn adopt(&self, job: &Job, attempt: &Attempt, task: &str) -> Result<bool, StepError> {
-        let Ok(record) = self.read(job, task).await else { return Ok(false) };
+    async fn adopt(&self, job: &Job, attempt: &Attempt, task: &str) -> Result<Adopted, StepError> {
+        let Ok(record) = self.read(job, task).await else { return Ok(Adopted::Unread) };
         if !self.record_agrees(job, attempt, &record) {
             tracing::warn!(job = %job.id, task, "callback.disagrees");
             let entry = NewEntry {
@@ -247,12 +297,12 @@ impl Lifecycle {
                 fold: Some(format!("callback.disagrees:{task}")),
             };
             self.store().note(job.id, &[entry], self.ids().now()).await?;
-            return Ok(false);
+            return Ok(Adopted::No);
         }
         store::fail_point!("adopt.read");
         let saved = self.store().save_task(job.id, attempt.number, task, self.ids().now()).await?;
         store::fail_point!("adopt.saved");
-        Ok(matches!(saved, TaskSaved::Saved | TaskSaved::Known))
+        Ok(if matches!(saved, TaskSaved::Saved | TaskSaved::Known) { Adopted::Yes } else { Adopted::No })
     }
 
     /// Where our callback address is shown, it decides: it carries a MAC of this attempt. Else model and time must agree.

@@ -18,7 +18,8 @@ use crate::customer::Answer;
 /// Requests that all customers together have open.
 const DEVICES: usize = 48;
 const PATIENCE: Duration = Duration::from_mins(4);
-const PAUSE: Duration = Duration::from_millis(300);
+/// Before the same request is sent again; it doubles up to the second.
+const PAUSES: [Duration; 2] = [Duration::from_millis(300), Duration::from_secs(3)];
 /// Minor units. The first one comes before the storm and would do for everything.
 const FIRST_TOP_UP: i64 = 500_000_000;
 const TOP_UP: i64 = 1_000;
@@ -297,7 +298,7 @@ impl People {
 
     /// Sends the same request until it is answered with anything but "for now not".
     async fn insist(&self, what: &str, request: impl Fn() -> RequestBuilder) -> Answer {
-        let begun = Instant::now();
+        let (begun, mut pause) = (Instant::now(), PAUSES[0]);
         loop {
             let answer = {
                 let _device = self.devices.acquire().await.unwrap();
@@ -314,8 +315,9 @@ impl People {
                     self.memory().complaints.push(words);
                     return answer;
                 }
-                _ => tokio::time::sleep(PAUSE).await,
+                _ => tokio::time::sleep(pause).await,
             }
+            pause = (pause * 2).min(PAUSES[1]);
         }
     }
 }

@@ -120,7 +120,7 @@ pub(crate) async fn settle(stage: &Stage, people: &People, patience: Duration) -
     let (mut better, mut best) = (Instant::now(), usize::MAX);
     let mut connection = stage.cluster.connect().await.expect("the database answers");
     loop {
-        let open: Vec<(uuid::Uuid, String, String)> =
+        let open: Vec<(uuid::Uuid, String, String, bool)> =
             sqlx::query_as(OPEN).fetch_all(&mut connection).await.unwrap();
         let due: i64 = sqlx::query_scalar(DUE).fetch_one(&mut connection).await.unwrap();
         let quiet = open.is_empty() && due == 0;
@@ -137,12 +137,13 @@ pub(crate) async fn settle(stage: &Stage, people: &People, patience: Duration) -
         }
         if better.elapsed() > patience {
             let mut rest: Vec<String> =
-                open.iter().map(|(_, id, state)| format!("job {id} is still {state}")).collect();
+                open.iter().map(|(_, id, state, _)| format!("job {id} is still {state}")).collect();
             rest.push(format!("{due} rows are due or owed, {} tasks open", open_tasks(stage).await));
             return rest;
         }
         sqlx::query(NOW).execute(&mut connection).await.unwrap();
-        let asked = open.iter().take(64).map(|(account, id, state)| async move {
+        let asleep = open.iter().filter(|(_, _, _, asleep)| *asleep).take(32);
+        let asked = asleep.map(|(account, id, state, _)| async move {
             let account = domain::AccountId::from_uuid(*account);
             if state == "draft" {
                 people.cancel(account, id).await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::{AccountId, Cause, JobId, JobState, TransferKind};
-use lifecycle::{CallbackOutcome, DecideError, Decision, Policy, UnclearPolicy};
+use lifecycle::{CallbackOutcome, DecideError, Decision, Policy, ReadFailure, UnclearPolicy};
 
 use crate::kie::{End, Hint, Life, Reply};
 use crate::shop::{self, DRAW};
@@ -214,6 +214,43 @@ fn a_callback_after_the_release_brings_a_gift_soon() {
         let done = world.run_to(job, JobState::Done, MINUTE * 2).await;
         assert!(done.gift);
         assert_eq!((world.money(job).await, world.balance(account).await), ((780, 0, 780), (10_000, 0)));
+        world.work().await;
+        world.prove().await;
+    });
+}
+
+#[test]
+fn trouble_of_the_provider_does_not_put_a_gift_off_to_the_daily_look() {
+    story(async {
+        let trouble = || ReadFailure::Trouble("HTTP 500".to_owned());
+        let (world, account, job) = unclear(Reply::LostButMade, Life::default()).await;
+        world.run_to(job, JobState::Failed, HOUR * 3).await;
+        world.run(MINUTE).await;
+        for _ in 0..4 {
+            world.kie.fail_next_read(trouble());
+            world.hint(job, 1, "task-0001").await;
+            world.work().await;
+        }
+        let done = world.run_to(job, JobState::Done, MINUTE * 2).await;
+        assert!(done.gift);
+        assert_eq!(world.balance(account).await, (10_000, 0));
+        world.work().await;
+        world.prove().await;
+    });
+}
+
+#[test]
+fn a_callback_whose_record_could_not_be_read_outlives_the_release() {
+    story(async {
+        let (world, account, job) = unclear(Reply::LostButMade, Life::default()).await;
+        world.run(HOUR * 2 - Duration::from_secs(5)).await;
+        for _ in 0..4 {
+            world.kie.fail_next_read(ReadFailure::Trouble("HTTP 500".to_owned()));
+        }
+        world.hint(job, 1, "task-0001").await;
+        world.run_to(job, JobState::Failed, MINUTE).await;
+        assert_eq!(world.balance(account).await, (10_000, 0));
+        assert!(world.run_to(job, JobState::Done, MINUTE * 5).await.gift);
         world.work().await;
         world.prove().await;
     });
