@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use acceptance::{Db, IMAGE, Shop, World, prompt, stories, until};
+use acceptance::{Db, IMAGE, World, prompt, stories, until};
 use operations::MediaAudit;
-use serde_json::json;
 
 stories! {
     async fn f53_a_schema_that_does_not_fit_refuses_the_start_and_is_left_alone(db) {
@@ -110,34 +109,6 @@ stories! {
             let done = customer.order_and_wait(IMAGE, prompt(&format!("unread {number}"))).await;
             assert_eq!(done.state(), "done");
         }
-        world.finish().await;
-    }
-
-    async fn f52_a_rolling_restart_under_five_hundred_jobs_loses_nothing(db) {
-        let mut world = World::builder(db).programs(2).flag("--max-open-jobs", "1000").start().await;
-        let customer = world.account_with("500.00").await;
-        let mut jobs = Vec::new();
-        for number in 0..500 / 16 + 1 {
-            let count = 16.min(500 - 16 * number);
-            let wait = ["100ms", "1s", "4s", "9s"][number % 4];
-            let input = prompt(&format!("[sim:duration={wait}] rolling {number}"));
-            let body = json!({ "model": IMAGE, "input": input, "count": count });
-            let order = customer.post("/v1/jobs", Some(&customer.fresh_key()), &body).await.expect(201);
-            let items = order["items"].as_array().map_or_else(|| vec![order.clone()], Clone::clone);
-            jobs.extend(items.iter().map(|job| job["id"].as_str().unwrap().to_owned()));
-        }
-        assert_eq!(jobs.len(), 500);
-        for index in [0, 1] {
-            let status = world.program(index).terminate().await;
-            assert!(status.success(), "{status}\n{}", world.program(index).log());
-            assert!(matches!(world.shops[index], Shop::Program(_)));
-            world.restart_program(index).await;
-        }
-        for job in &jobs {
-            let done = customer.until_final(job).await;
-            assert_eq!((done.state(), done.money()), ("done", [100, 100, 100, 0, 0]));
-        }
-        assert_eq!((world.creates(), customer.balance().await), (500, (0, 0)));
         world.finish().await;
     }
 }
