@@ -25,4 +25,5 @@ mod records;
 mod repo;
 mod secrets;
 mod tool;
+mod untrusted;
 mod workers;

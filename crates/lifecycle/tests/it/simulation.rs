@@ -20,7 +20,7 @@ use crate::world::{World, story};
 
 const DAY: Duration = Duration::from_hours(24);
 /// Seeds of one normal run; four tests share them.
-const SEEDS: u64 = 300;
+const SEEDS: u64 = 2000;
 const SHARES: u64 = 4;
 
 /// Chance with words.
