@@ -43,6 +43,12 @@ stories! {
         let due = world.reconciler(&["once", "--dry-run", "--json"]).await.json(0);
         assert!(due["jobs"].as_array().unwrap().iter().any(|job| job["id"] == broken.cut.id()), "{due}");
 
+        // The provider is well again.
+        world.sim.clear_scripts();
+        world.fault("callback=none");
+        let slow_task = world.row(broken.slow.id()).await.task_id.unwrap();
+        assert!(world.sim.finish_now(&slow_task));
+
         // Decide what only a person can decide.
         let task_of = |mark: &str| world.sim.tasks().into_iter().find(|task| ordered(task, mark)).unwrap().id;
         let (lost, other) = (task_of("] lost"), task_of("] slow"));
@@ -186,19 +192,24 @@ impl Broken {
         customer.until_told(deaf.id()).await;
         let lost = customer.order(IMAGE, prompt("[sim:create=reset] lost")).await;
         let never = customer.order(IMAGE, prompt("[sim:create=reset:none:times=1] never")).await;
-        let slow = customer.order(IMAGE, prompt("[sim:duration=25s] slow")).await;
-        let torn = customer.order(IMAGE, prompt("[sim:result=404:times=4] torn")).await;
+        let slow = customer.order(IMAGE, prompt("[sim:duration=1h] slow")).await;
         customer.until_state(lost.id(), "unclear").await;
         customer.until_state(never.id(), "unclear").await;
         customer.until_state(slow.id(), "running").await;
+        world.fault("result=404");
+        let torn = customer.order(IMAGE, prompt("torn")).await;
         customer.until_state(torn.id(), "storing").await;
         orphan_callback(world).await;
-        let busy = customer.order(IMAGE, prompt("[sim:create=429:times=3] busy")).await;
-        let cut = customer.order(IMAGE, prompt("[sim:create=slow:10s] cut")).await;
+        let cut = customer.order(IMAGE, prompt("[sim:create=slow:100s] cut")).await;
         until("the provider has the last task", async || {
-            let refused = customer.job(busy.id()).await.0["attempts"].as_u64() >= Some(1);
-            let sent = world.sim.tasks().iter().any(|task| ordered(task, "] cut"));
-            (refused && sent).then_some(())
+            world.sim.tasks().iter().any(|task| ordered(task, "] cut")).then_some(())
+        })
+        .await;
+        world.fault("create=429");
+        let busy = customer.order(IMAGE, prompt("busy")).await;
+        until("the provider refused a task", async || {
+            let row = world.row(busy.id()).await;
+            (row.state.as_str() == "pending" && row.attempts >= 1).then_some(())
         })
         .await;
         world.program(0).kill_9().await;

@@ -24,6 +24,9 @@ pub(crate) fn line(text: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// An empty table.
+const NONE: &str = "none";
+
 /// A table without frames.
 pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
@@ -33,7 +36,13 @@ pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>
         table.add_row(row);
         empty = false;
     }
-    if empty { "none".to_owned() } else { table.to_string() }
+    if empty { NONE.to_owned() } else { table.to_string() }
+}
+
+/// The same among other tables: an empty one says of what there is none.
+pub(crate) fn titled(title: &str, header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let table = table(header, rows);
+    if table == NONE { format!("no {title}") } else { table }
 }
 
 /// What could not be done, and the code for it.

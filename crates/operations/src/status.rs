@@ -95,7 +95,7 @@ fn alarms(report: &StatusReport) -> Vec<String> {
         (dead > 0).then(|| format!("{dead} deliveries are dead: `list --state dead`, then `redeliver`")),
         (!report.off_sale.is_empty())
             .then(|| format!("KIE refuses these models, they are off sale: {}", report.off_sale.join(", "))),
-        (!alive).then(|| "no worker was seen for two minutes: start kie-web or kie-bot".to_owned()),
+        (!alive).then(|| "no worker was seen for two minutes: start kie-web, kie-bot or `watch`".to_owned()),
         (report.expiring > 0).then(|| {
             format!(
                 "KIE soon deletes results that are not stored: {} open jobs are older than 11 days, `list --state stuck`",

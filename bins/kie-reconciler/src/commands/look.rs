@@ -129,8 +129,8 @@ fn status_text(report: &StatusReport, hours: u64) -> String {
         counts(&states),
         counts(&deliveries),
         if processes.is_empty() { "none was seen for a day".to_owned() } else { processes.join(", ") },
-        show::table(&["model", "jobs", "done", "to task, s", "to stored, s", "to delivered, s"], models),
-        show::table(&["kind", "outputs expected", "stored", "bytes"], outputs),
+        show::titled("job ended", &["model", "jobs", "done", "to task, s", "to stored, s", "to delivered, s"], models),
+        show::titled("outputs", &["kind", "outputs expected", "stored", "bytes"], outputs),
     )
 }
 
@@ -193,10 +193,10 @@ fn job_text(report: &JobReport) -> String {
         row.state,
         row.cause.map(|cause| format!(" ({cause}: {})", optional(&row.failure))).unwrap_or_default(),
         row.wake_at.map_or_else(|| "only if asked".to_owned(), |at| at.to_string()),
-        show::table(&["attempt", "sent", "task", "answer"], attempts),
-        show::table(&["role", "state", "bytes", "tries", "object", "error"], outputs),
-        show::table(&["channel", "event", "state", "tries", "error"], deliveries),
-        show::table(&["transfer", "amount", "key", "at"], transfers),
+        show::titled("attempts", &["attempt", "sent", "task", "answer"], attempts),
+        show::titled("files", &["role", "state", "bytes", "tries", "object", "error"], outputs),
+        show::titled("deliveries", &["channel", "event", "state", "tries", "error"], deliveries),
+        show::titled("transfers", &["transfer", "amount", "key", "at"], transfers),
         show::table(&["at", "", "source", "event", "words"], timeline),
     )
 }
