@@ -34,7 +34,7 @@ bench: ## Measures orders, memory, latency, rest and long histories against thei
 chaos: ## Kills and cuts everything of a shop under load (CHAOS_JOBS, CHAOS_KILLS, CHAOS_SECONDS, CHAOS_SEED)
 	@tests/scripts/ensure-tools.sh cc certs postgres faketime
 	cargo build --release --package kie-web --package kie-reconciler --package kie-sim --package acceptance --bins
-	cargo run --release --package acceptance --bin chaos
+	"$${CARGO_TARGET_DIR:-target}/release/chaos"
 
 fuzz: ## Runs every fuzzer for FUZZ_SECONDS (default 300); needs a nightly compiler
 	tests/scripts/fuzz.sh

@@ -21,16 +21,16 @@ const ROUNDS: usize = 15;
 const IDLE: u32 = 20;
 const BAR: f64 = 1.5;
 
-/// Final rows, each told to its owner; the same in the words of both databases.
+/// Final rows, each told to its owner, with ids in the order of time as real ones; the same in the words of both databases.
 const ON_POSTGRES: [&str; 4] = [
     "insert into kie.account (id, webhook_key, created_at) values (gen_random_uuid(), sha256('x'), now())",
     "insert into kie.job (id, account_id, idem_key, idem_index, fingerprint, request_id, model, kind, input, recipients,
        state, price, basis, outputs_ordered, created_at, entered_at, updated_at)
-     select gen_random_uuid(), a.id, 'old-' || n, 0, sha256('x'), 'r', 'm', 'image', '{}', '[]', 'done', 0,
+     select lpad(to_hex(n), 32, '0')::uuid, a.id, 'old-' || n, 0, sha256('x'), 'r', 'm', 'image', '{}', '[]', 'done', 0,
        '{\"basis\": \"free\"}', 1, now(), now(), now()
      from kie.account a, generate_series(1, ROWS) n",
     "insert into kie.delivery (id, job_id, account_id, channel, address, event, state, attempts, delivered_at, created_at)
-     select gen_random_uuid(), id, account_id, 'webhook', 'https://a.example', 'job.done', 'done', 1, now(), now()
+     select id, id, account_id, 'webhook', 'https://a.example', 'job.done', 'done', 1, now(), now()
      from kie.job",
     "vacuum analyze",
 ];
@@ -39,16 +39,16 @@ const ON_SQLITE: [&str; 4] = [
     "insert into job (id, account_id, idem_key, idem_index, fingerprint, request_id, model, kind, input, recipients,
        state, price, basis, outputs_ordered, created_at, entered_at, updated_at)
      with recursive n(n) as (select 1 union all select n + 1 from n where n < ROWS)
-     select randomblob(16), a.id, 'old-' || n, 0, randomblob(32), 'r', 'm', 'image', '{}', '[]', 'done', 0,
+     select unhex(printf('%032x', n)), a.id, 'old-' || n, 0, randomblob(32), 'r', 'm', 'image', '{}', '[]', 'done', 0,
        '{\"basis\": \"free\"}', 1, 0, 0, 0 from account a, n",
     "insert into delivery (id, job_id, account_id, channel, address, event, state, attempts, delivered_at, created_at)
-     select randomblob(16), id, account_id, 'webhook', 'https://a.example', 'job.done', 'done', 1, 0, 0 from job",
+     select id, id, account_id, 'webhook', 'https://a.example', 'job.done', 'done', 1, 0, 0 from job",
     "pragma wal_checkpoint(truncate)",
 ];
 const WAKE_ON_POSTGRES: &str =
-    "update kie.job set wake_at = now() where id in (select id from kie.job order by id limit ROWS)";
+    "update kie.job set wake_at = now() where id in (select id from kie.job order by id desc limit ROWS)";
 const WAKE_ON_SQLITE: &str =
-    "update job set wake_at = 1 where id in (select id from job order by id limit ROWS)";
+    "update job set wake_at = 1 where id in (select id from job order by id desc limit ROWS)";
 
 /// A shop's services over one history.
 struct Past {

@@ -142,7 +142,7 @@ stories! {
             let customer = world.account_with("1.00").await;
             world.fault(&format!("create={code}"));
             let job = waits_refused(&customer, "never").await;
-            assert!(world.store.breaker().await.unwrap().is_some(), "{code}");
+            until("the breaker is open", async || world.store.breaker().await.unwrap()).await;
             world.advance(Duration::from_hours(6) + Duration::from_mins(1));
             let failed = customer.until_final(job.id()).await;
             assert_eq!((failed.state(), failed.cause()), ("failed", "provider_balance"), "{code}");

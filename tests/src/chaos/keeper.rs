@@ -134,12 +134,13 @@ impl Run {
         tally: &Tally,
     ) -> Option<Duration> {
         loop {
-            let order = match kept.take() {
-                Some(order) => order,
-                None => tokio::select! {
+            let order = if let Some(order) = kept.take() {
+                order
+            } else {
+                tokio::select! {
                     _ended = self.child.wait() => return Some(self.ended(tally)),
                     order = orders.recv() => order?,
-                },
+                }
             };
             match order {
                 Order::Kill(pause, done) => {

@@ -118,7 +118,7 @@ fn marks(dice: &Dice) -> String {
     if dice.odds(0.08) {
         marks.push(dice.weighed(TASKS));
     }
-    marks.iter().map(|mark| format!("[sim:{mark}]")).collect()
+    marks.iter().flat_map(|mark| ["[sim:", *mark, "]"]).collect()
 }
 
 const CREATES: &[(u32, &str)] = &[

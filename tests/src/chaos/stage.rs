@@ -1,6 +1,7 @@
 //! The whole shop as processes, with a line between every two of them.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
@@ -43,7 +44,7 @@ pub(crate) struct Stage {
     pub(crate) receiver: Receiver,
     pub(crate) tally: Arc<Tally>,
     pub(crate) webs: Vec<Keeper>,
-    pub(crate) web_addresses: Vec<std::net::SocketAddr>,
+    pub(crate) web_addresses: Vec<SocketAddr>,
     pub(crate) reconciler: Keeper,
     /// The database past its line, for those who only look.
     pub(crate) store: Arc<dyn Store>,
@@ -81,37 +82,18 @@ impl Stage {
         std::fs::write(&prices, PRICES).unwrap();
         let false_clock = false_clock(folder.path());
         let variables = variables(&lines, &storage, &prices);
-        let mut webs = Vec::new();
-        for (index, address) in web_addresses.iter().enumerate() {
-            let mut own = variables.clone();
-            own.push(("LISTEN_ADDR".to_owned(), address.to_string()));
-            if let (1, Some((library, file))) = (index, &false_clock) {
-                own.extend(clock_variables(library, file));
-            }
-            let what = What {
-                name: format!("kie-web-{index}"),
-                program: "kie-web",
-                words: vec!["serve".to_owned()],
-                variables: own,
-            };
-            webs.push(Keeper::start(what, folder.path(), tally.clone()));
-        }
-        for address in &web_addresses {
-            let ready = format!("http://{address}/readyz");
-            until("kie-web is ready", async || {
-                http.get(&ready).send().await.is_ok_and(|answer| answer.status().is_success()).then_some(())
-            })
-            .await;
-        }
+        let keep = |what| Keeper::start(what, folder.path(), tally.clone());
+        let webs = web_addresses.iter().enumerate();
+        let webs: Vec<Keeper> =
+            webs.map(|(n, at)| keep(web(n, *at, &variables, false_clock.as_ref()))).collect();
+        until_ready(&http, &web_addresses).await;
         let watches = knows("watch").await;
-        let words = if watches { vec!["watch".to_owned()] } else { vec!["once".to_owned()] };
-        let what = What {
+        let reconciler = keep(What {
             name: "kie-reconciler".to_owned(),
             program: "kie-reconciler",
-            words,
+            words: vec![if watches { "watch" } else { "once" }.to_owned()],
             variables: variables.clone(),
-        };
-        let reconciler = Keeper::start(what, folder.path(), tally.clone());
+        });
         let mut direct = variables;
         set(&mut direct, "DATABASE_URL", &Cluster::url(cluster.address()));
         set(&mut direct, "AWS_ENDPOINT", &format!("http://{}", storage.address()));
@@ -172,6 +154,32 @@ impl Stage {
     }
 }
 
+/// One of the two; the second one's clock may be wrong.
+fn web(
+    number: usize,
+    address: SocketAddr,
+    variables: &[(String, String)],
+    false_clock: Option<&(&str, PathBuf)>,
+) -> What {
+    let mut own = variables.to_vec();
+    own.push(("LISTEN_ADDR".to_owned(), address.to_string()));
+    if let (1, Some((library, file))) = (number, false_clock) {
+        own.extend(clock_variables(library, file));
+    }
+    let name = format!("kie-web-{number}");
+    What { name, program: "kie-web", words: vec!["serve".to_owned()], variables: own }
+}
+
+async fn until_ready(http: &reqwest::Client, addresses: &[SocketAddr]) {
+    for address in addresses {
+        let ready = format!("http://{address}/readyz");
+        until("kie-web is ready", async || {
+            http.get(&ready).send().await.is_ok_and(|answer| answer.status().is_success()).then_some(())
+        })
+        .await;
+    }
+}
+
 fn set(variables: &mut Vec<(String, String)>, name: &str, value: &str) {
     variables.retain(|(known, _)| known != name);
     variables.push((name.to_owned(), value.to_owned()));
@@ -213,7 +221,7 @@ fn variables(lines: &BTreeMap<Line, Wire>, storage: &S3Server, prices: &Path) ->
     variables
 }
 
-fn simulator(address: std::net::SocketAddr, public: std::net::SocketAddr, seed: u64) -> Child {
+fn simulator(address: SocketAddr, public: SocketAddr, seed: u64) -> Child {
     Command::new(built("kie-sim"))
         .arg("serve")
         .args(["--listen", &address.to_string(), "--public-url", &format!("http://{public}")])

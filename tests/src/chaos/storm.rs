@@ -103,9 +103,9 @@ async fn during(stage: &Stage, line: Line, mode: Mode, time: Duration) {
 /// Whoever is at work in a shop.
 pub(crate) const EVERYBODY: [Who; 3] = [Who::Web(0), Who::Web(1), Who::Reconciler];
 
-/// Rows that are not at their end, and whether anything is due or owed.
-const OPEN: &str =
-    "select account_id, id::text, state from kie.job where state not in ('done', 'failed', 'canceled')";
+/// Rows that are not at their end, and whether they sleep; whether anything is due or owed.
+const OPEN: &str = "select account_id, id::text, state, wake_at > clock_timestamp() + interval '4 seconds'
+    from kie.job where state not in ('done', 'failed', 'canceled')";
 const DUE: &str = "select (select count(*) from kie.job where wake_at <= clock_timestamp())
     + (select count(*) from kie.delivery where state = 'pending')";
 /// A webhook that failed twice is tried again after minutes, then hours: nobody waits for that here.

@@ -243,12 +243,12 @@ fn trouble_of_the_provider_does_not_put_a_gift_off_to_the_daily_look() {
 fn a_callback_whose_record_could_not_be_read_outlives_the_release() {
     story(async {
         let (world, account, job) = unclear(Reply::LostButMade, Life::default()).await;
-        world.run(HOUR * 2 - Duration::from_secs(5)).await;
+        world.run(HOUR + MINUTE * 59).await;
         for _ in 0..4 {
             world.kie.fail_next_read(ReadFailure::Trouble("HTTP 500".to_owned()));
         }
         world.hint(job, 1, "task-0001").await;
-        world.run_to(job, JobState::Failed, MINUTE).await;
+        world.run_to(job, JobState::Failed, MINUTE * 2).await;
         assert_eq!(world.balance(account).await, (10_000, 0));
         assert!(world.run_to(job, JobState::Done, MINUTE * 5).await.gift);
         world.work().await;
