@@ -44,7 +44,8 @@ stories! {
 fn calls_of(description: &Value) -> Vec<(Method, String)> {
     let paths = description["paths"].as_object().unwrap();
     let of_path = |(path, methods): (&String, &Value)| {
-        let methods: Vec<String> = methods.as_object().unwrap().keys().map(|method| method.to_uppercase()).collect();
+        let methods: Vec<String> =
+            methods.as_object().unwrap().keys().map(|method| method.to_uppercase()).collect();
         let calls = methods.into_iter().filter_map(|method| Some((method.parse().ok()?, path.clone())));
         calls.collect::<Vec<_>>()
     };
@@ -123,11 +124,18 @@ impl History {
         let path = template.replace("{id}", &self.id());
         let query = [String::new(), format!("?account={}", self.id()), "?limit=100&state=done".to_owned()];
         let path = format!("{path}{}", self.one_of(&query));
-        let keys = ["shared-key".to_owned(), format!("key-{}", self.one_of(&[1, 2, 3])), self.who.fresh_key()];
+        let keys =
+            ["shared-key".to_owned(), format!("key-{}", self.one_of(&[1, 2, 3])), self.who.fresh_key()];
         let request = self.who.request(method.clone(), &path).header("idempotency-key", self.one_of(&keys));
         let body = self.body();
         let answer = self.who.send(request.json(&body)).await;
-        assert!(answer.status < 500, "seed {}: {method} {path} {body}: {} {}", self.seed, answer.status, answer.body);
+        assert!(
+            answer.status < 500,
+            "seed {}: {method} {path} {body}: {} {}",
+            self.seed,
+            answer.status,
+            answer.body
+        );
         // What it learns, it tries.
         self.ids.extend(ids_in(&answer.body.to_string()).into_iter().take(3));
     }
@@ -138,10 +146,28 @@ impl History {
             return json!({ "model": IMAGE, "input": prompt("theirs"), "count": self.one_of(&[1, 2]), "draft": draft });
         }
         let names = [
-            "amount", "currency", "reason", "action", "task_id", "favourite", "hidden", "external_id", "telegram_id",
-            "role", "name", "model", "input", "count", "deliver", "account", "account_id", "price", "state",
+            "amount",
+            "currency",
+            "reason",
+            "action",
+            "task_id",
+            "favourite",
+            "hidden",
+            "external_id",
+            "telegram_id",
+            "role",
+            "name",
+            "model",
+            "input",
+            "count",
+            "deliver",
+            "account",
+            "account_id",
+            "price",
+            "state",
         ];
-        let fields = (0..*self.one_of(&[0, 1, 2, 3, 5])).map(|_| ((*self.one_of(&names)).to_owned(), self.value()));
+        let fields =
+            (0..*self.one_of(&[0, 1, 2, 3, 5])).map(|_| ((*self.one_of(&names)).to_owned(), self.value()));
         fields.collect()
     }
 

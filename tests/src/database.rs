@@ -130,7 +130,6 @@ impl Database {
 }
 
 /// A transaction that reads for long; dropping it ends it.
-#[expect(clippy::large_enum_variant, reason = "one of them lives in a test")]
 pub enum SlowReader {
     /// Keeps its snapshot of the file.
     Sqlite(SqliteConnection),

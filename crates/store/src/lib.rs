@@ -35,7 +35,9 @@ pub use jobs::{
 };
 pub use orders::{NewJob, NewOrder, OrderLimits, OrderStore, Placed};
 pub use readings::{Consumption, CreditReading, ReadingStore};
-pub use reports::{AuditFinding, Due, KindCounts, ModelTimes, Overview, Percentiles, ReportStore, StuckLimits};
+pub use reports::{
+    AuditFinding, Due, KindCounts, ModelTimes, Overview, Percentiles, ReportStore, StuckLimits,
+};
 pub use shop::{OpenShop, ShopStore};
 pub use slots::{Breaker, ModelHealth, SlotStore};
 pub use transfers::{Credited, Delta, NewTransfer, Recounted, TransferFilter, TransferStore, account_delta};

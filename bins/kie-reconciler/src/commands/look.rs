@@ -129,7 +129,11 @@ fn status_text(report: &StatusReport, hours: u64) -> String {
         counts(&states),
         counts(&deliveries),
         if processes.is_empty() { "none was seen for a day".to_owned() } else { processes.join(", ") },
-        show::titled("job ended", &["model", "jobs", "done", "to task, s", "to stored, s", "to delivered, s"], models),
+        show::titled(
+            "job ended",
+            &["model", "jobs", "done", "to task, s", "to stored, s", "to delivered, s"],
+            models
+        ),
         show::titled("outputs", &["kind", "outputs expected", "stored", "bytes"], outputs),
     )
 }
