@@ -132,6 +132,9 @@ async fn killed_at(world: &mut World, row: &Row) {
     let taken = case.act().await.expect("nothing is armed any more");
     case.prove(world, &taken, row.end).await;
     assert!(world.sim.tasks().len() - tasks <= 1, "{row:?}: never two tasks");
+    if row.point == "deliver.sent" {
+        assert_eq!(case.times_told(world, &taken), 2, "nobody knew that it was sent");
+    }
     world.audit_clean().await;
 }
 

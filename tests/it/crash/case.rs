@@ -185,6 +185,11 @@ impl Case {
         self.prove(world, taken, end).await;
     }
 
+    /// How many messages about the job came.
+    pub(super) fn times_told(&self, world: &World, taken: &Value) -> usize {
+        world.receiver.calls_about(self.job_id(taken)).len()
+    }
+
     fn job_id<'a>(&'a self, taken: &'a Value) -> &'a str {
         self.job.as_ref().map_or_else(|| taken["id"].as_str().unwrap(), Job::id)
     }

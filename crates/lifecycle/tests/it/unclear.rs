@@ -244,7 +244,8 @@ fn a_callback_whose_record_could_not_be_read_outlives_the_release() {
     story(async {
         let (world, account, job) = unclear(Reply::LostButMade, Life::default()).await;
         world.run(HOUR + MINUTE * 59).await;
-        for _ in 0..4 {
+        // Every 15 s until the release, and once after it.
+        for _ in 0..6 {
             world.kie.fail_next_read(ReadFailure::Trouble("HTTP 500".to_owned()));
         }
         world.hint(job, 1, "task-0001").await;
