@@ -11,4 +11,8 @@ for program in kie-web kie-bot kie-reconciler; do
         exit 1
     fi
 done
+if armed; then
+    echo "no-failpoints: a plain \`cargo build --release\` would have fail points" >&2
+    exit 1
+fi
 armed --workspace || { echo "no-failpoints: the check looks for the wrong feature" >&2; exit 1; }
