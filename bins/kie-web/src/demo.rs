@@ -87,7 +87,12 @@ async fn start(args: &DemoArgs, folder: &Path) -> anyhow::Result<Demo> {
     let listener = TcpListener::bind(listen)
         .await
         .with_context(|| format!("cannot listen on {listen}: is it in use?"))?;
-    let receiver = Receiver::start(&tasks, shutdown.clone()).await?;
+    // Deliveries that are owed since the last start name the port.
+    let port = if args.once { 0 } else { state.hook_port };
+    let receiver =
+        Receiver::start(port, &tasks, shutdown.clone()).await.with_context(|| taken(port, folder))?;
+    state.hook_port = receiver.address().port();
+    state.save(folder)?;
     let page = format!("http://{}", listener.local_addr()?);
     let config = config(args, folder, &state, (&sim, &receiver, &page))?;
     let services = runtime::open_services(&config).await?;
@@ -114,15 +119,14 @@ async fn start_sim(args: &DemoArgs, folder: &Path, state: &mut DemoState) -> any
         duration: Durations { image: seconds(4), video: seconds(9), audio: seconds(6), text: seconds(2) },
         ..SimConfig::default()
     };
-    let sim = Sim::start(config).await.with_context(|| {
-        format!(
-            "the simulator cannot start on port {port}; if another program has it, delete {}",
-            folder.display()
-        )
-    })?;
+    let sim = Sim::start(config).await.with_context(|| taken(port, folder))?;
     // Links of running tasks name the port, so it stays the same after a restart.
     state.sim_port = sim.addr().port();
     Ok(sim)
+}
+
+fn taken(port: u16, folder: &Path) -> String {
+    format!("port {port} cannot be used; if another program has it, delete {}", folder.display())
 }
 
 #[derive(Parser)]

@@ -19,8 +19,13 @@ pub(super) struct Receiver {
 }
 
 impl Receiver {
-    pub(super) async fn start(tasks: &TaskTracker, shutdown: CancellationToken) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    /// On this port of the machine's own, 0 for a free one.
+    pub(super) async fn start(
+        port: u16,
+        tasks: &TaskTracker,
+        shutdown: CancellationToken,
+    ) -> std::io::Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", port)).await?;
         let (address, told) = (listener.local_addr()?, Told::default());
         let router = Router::new().route("/hook", post(take)).with_state(told.clone());
         tasks.spawn(async move {

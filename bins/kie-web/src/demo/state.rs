@@ -10,10 +10,13 @@ use serde::{Deserialize, Serialize};
 
 const FILE: &str = "demo.json";
 
-/// Secrets and the port; the file is readable by its owner alone.
+/// Secrets and ports; the file is readable by its owner alone.
 #[derive(Serialize, Deserialize)]
 pub(super) struct DemoState {
     pub(super) sim_port: u16,
+    /// Where the demo's webhooks go.
+    #[serde(default)]
+    pub(super) hook_port: u16,
     pub(super) sim_key: String,
     pub(super) hmac_key: String,
     pub(super) secret_key: String,
@@ -28,6 +31,7 @@ impl DemoState {
                 .with_context(|| format!("{} is broken; delete the folder to start anew", path.display())),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self {
                 sim_port: 0,
+                hook_port: 0,
                 sim_key: secret(),
                 hmac_key: secret(),
                 secret_key: secret(),
