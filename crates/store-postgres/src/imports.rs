@@ -175,7 +175,8 @@ async fn insert_job(db: &mut PgConnection, job: &domain::Job) -> Result<(), Stor
     .map_err(store_error)?;
     if job.attempts == 1 {
         let added = sqlx::query!(
-            "insert into kie.attempt (job_id, number, sent_at, task_id) values ($1, 1, $2, $3)",
+            "insert into kie.attempt (job_id, number, sent_at, task_id, task_at)
+             values ($1, 1, $2::timestamptz, $3, case when $3::text is not null then $2::timestamptz end)",
             job.id.as_uuid(),
             moment(job.created_at) as _,
             task,

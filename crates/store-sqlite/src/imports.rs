@@ -165,7 +165,8 @@ async fn insert_job(db: &mut SqliteConnection, import: &ImportedJob) -> Result<(
     .meaning()?;
     if job.attempts == 1 {
         let added = sqlx::query!(
-            "insert into attempt (job_id, number, sent_at, task_id) values (?1, 1, ?2, ?3)",
+            "insert into attempt (job_id, number, sent_at, task_id, task_at)
+             values (?1, 1, ?2, ?3, iif(?3 is not null, ?2, null))",
             id,
             created_at,
             job.task_id,
