@@ -13,6 +13,8 @@ use runtime::config::{Config, SecretText};
 use runtime::{Money, Services};
 use secrecy::ExposeSecret;
 
+use super::act;
+use crate::cli::Act;
 use crate::show;
 
 /// Lines of a list that people are shown; `--json` has them all.
@@ -20,7 +22,6 @@ const SHOWN: usize = 50;
 
 /// What to take over, and how.
 #[derive(Debug, Args)]
-#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub(crate) struct ImportArgs {
     /// The old shop's database: a SQLite file, sqlite://… or postgres://…; it is only read.
     #[arg(value_name = "OLD", env = "OLD_DATABASE_URL", hide_env_values = true)]
@@ -52,12 +53,8 @@ pub(crate) struct ImportArgs {
     /// Finished generations whose files become due in a second, so that new orders do not wait behind them; 0: all at once.
     #[arg(long, value_name = "N", default_value_t = 10)]
     per_second: u32,
-    /// Look at everything and report, write nothing.
-    #[arg(long)]
-    dry_run: bool,
-    /// Do not ask.
-    #[arg(long, short)]
-    yes: bool,
+    #[command(flatten)]
+    act: Act,
     #[command(flatten)]
     config: Box<Config>,
 }
@@ -83,7 +80,7 @@ pub(crate) async fn run(json: bool, args: &ImportArgs) -> anyhow::Result<ExitCod
     let services = runtime::open_services(&args.config).await?;
     let options = options(args, old.layout(), &services)?;
     let question = format!("Take the shop `{}` ({}) over?", options.shop, old.layout().as_str());
-    if !options.dry_run && !show::confirm(&question, args.yes)? {
+    if !options.dry_run && !show::confirm(&question, args.act.yes)? {
         bail!("nothing was done");
     }
     let bar = bar();
@@ -94,6 +91,10 @@ pub(crate) async fn run(json: bool, args: &ImportArgs) -> anyhow::Result<ExitCod
     .await;
     bar.finish_and_clear();
     old.close().await;
+    if !options.dry_run {
+        let store = services.lifecycle.store();
+        act::note(store, "import", &options.shop, &args.act).await?;
+    }
     services.close().await;
     let report = report?;
     let currency = &args.config.prices.currency;
@@ -126,7 +127,7 @@ fn options(args: &ImportArgs, layout: Layout, services: &Services) -> anyhow::Re
     let ours = args.config.media.media_url.as_deref().map(|url| format!("{}/", url.trim_end_matches('/')));
     Ok(ImportOptions {
         shop: args.name.clone(),
-        dry_run: args.dry_run,
+        dry_run: args.act.dry_run,
         settled_only: args.settled_only,
         deliver: args.deliver,
         lost: match args.lost {
