@@ -337,11 +337,14 @@ macro_rules! conformance_group {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     /// A promise that the list forgets would never be run.
     #[test]
     fn every_promise_is_listed() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/conformance");
-        let list = include_str!("conformance.rs");
+        let is_between_words = |letter: char| !letter.is_alphanumeric() && letter != '_';
+        let listed: HashSet<&str> = include_str!("conformance.rs").split(is_between_words).collect();
         let mut promises = 0;
         for file in std::fs::read_dir(folder).unwrap() {
             let path = file.unwrap().path();
@@ -352,9 +355,7 @@ mod tests {
                 let Some(rest) = line.strip_prefix("pub async fn ") else { continue };
                 let name = rest.split('(').next().unwrap();
                 promises += 1;
-                let listed =
-                    [format!(" {name},\n"), format!("[{name},]")].iter().any(|text| list.contains(text));
-                assert!(listed, "{name} is not listed");
+                assert!(listed.contains(name), "{name} is not listed");
             }
         }
         assert!(promises > 100, "{promises} promises were found");
