@@ -24,6 +24,7 @@ pub struct Catalogue {
 
 /// A model file that could not be used, or only in part.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FileFault {
     /// The name under which the file was given.
     pub file: String,

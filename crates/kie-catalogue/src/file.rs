@@ -9,6 +9,7 @@ use crate::outputs::OutputCase;
 /// What a model makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum OutputKind {
     /// Still pictures.
     Image,
@@ -51,6 +52,7 @@ pub enum Status {
 /// An earlier name of a model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Alias {
     /// The earlier id.
     pub id: String,
@@ -61,6 +63,7 @@ pub struct Alias {
 /// Where the facts of a file come from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Origin {
     /// Addresses of the pages or repositories.
     pub sources: Vec<String>,

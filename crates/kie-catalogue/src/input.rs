@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::cost::Cost;
 use crate::model::Inner;
 use crate::outputs;
-use crate::when::Request;
+use crate::when::{Request, same};
 
 /// Where a model keeps the words of the customer, in order of preference.
 const PROMPTS: [&str; 10] = [
@@ -36,6 +36,7 @@ pub struct ValidInput {
 
 /// One thing that is wrong with an input.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub struct InputFault {
     /// JSON pointer to the field; empty if the input as a whole is meant.
     pub pointer: String,
@@ -66,6 +67,11 @@ impl ValidInput {
     /// The customer's words in the input, for search in the history.
     pub fn prompt(&self) -> Option<&str> {
         PROMPTS.iter().find_map(|pointer| self.value.pointer(pointer)?.as_str())
+    }
+
+    /// Whether a top-level field has this value. A field that was left out has its documented default, and `5` is `5.0`.
+    pub fn has_value(&self, field: &str, value: &Value) -> bool {
+        self.request().effective(field).is_some_and(|actual| same(actual, value))
     }
 
     /// What KIE charges for it.

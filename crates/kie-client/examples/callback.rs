@@ -19,10 +19,9 @@ use axum::{
     routing::post,
 };
 use kie_client::{
-    Client, TaskId,
+    Client, SecretString, TaskId,
     callback::{self, SIGNATURE_HEADER, TIMESTAMP_HEADER},
 };
-use secrecy::SecretString;
 use tokio::{net::TcpListener, sync::mpsc};
 
 const TOLERANCE: Duration = Duration::from_mins(10);

@@ -25,7 +25,7 @@ async fn main() -> anyhow::Result<()> {
     let path = arguments.next().context("the file name is missing")?;
     let client = connect()?;
 
-    let task = NewTask { model: &model, input: &input, callback_url: None };
+    let task = NewTask::new(&model, &input);
     let created = match client.create_task(&task).await {
         Ok(created) => created,
         Err(error) => match error.refusal() {

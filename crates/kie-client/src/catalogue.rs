@@ -8,7 +8,7 @@ use crate::{create::NewTask, credits::Credits};
 impl<'a> NewTask<'a> {
     /// A task from a validated input, defaults already filled in.
     pub fn from_valid(input: &'a ValidInput, callback_url: Option<&'a Url>) -> Self {
-        Self { model: input.model_id(), input: input.value(), callback_url }
+        Self { callback_url, ..Self::new(input.model_id(), input.value()) }
     }
 }
 

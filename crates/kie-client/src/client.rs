@@ -4,6 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
+use tokio::time::timeout;
 use url::Url;
 
 use crate::{
@@ -64,21 +65,24 @@ impl Client {
     ) -> Result<T, ReadError> {
         let ReadRequest { path, query, body } = request;
         let read = &read;
-        retry::repeat(&self.inner.retry, |left| async move {
-            self.acquire(call).await?;
-            let answer = self.transport().send_read(path, query, body, left).await?;
+        retry::repeat(&self.inner.retry, |deadline| async move {
+            // The limiter's wait counts, so what is left is known only behind it.
+            let admitted = timeout(deadline.left(), self.acquire(call)).await;
+            admitted.unwrap_or_else(|_elapsed| Err(throttled(None, "the limiter had no place in time")))?;
+            let answer = self.transport().send_read(path, query, body, deadline.left()).await?;
             read(&answer)
         })
         .await
     }
 
     pub(crate) async fn acquire(&self, call: Call) -> Result<(), ReadError> {
-        self.limiter().acquire(call).await.map_err(|denied| ReadError::Throttled {
-            retry_after: denied.retry_after,
-            code: None,
-            message: "the limiter refuses the request".to_owned(),
-        })
+        let admitted = self.limiter().acquire(call).await;
+        admitted.map_err(|denied| throttled(denied.retry_after, "the limiter refuses the request"))
     }
+}
+
+fn throttled(retry_after: Option<Duration>, message: &str) -> ReadError {
+    ReadError::Throttled { retry_after, code: None, message: message.to_owned() }
 }
 
 impl fmt::Debug for Client {

@@ -16,7 +16,18 @@ const CREATE_PATH: &str = "/api/v1/jobs/createTask";
 const MAX_MODEL: usize = 128;
 
 /// A task to be bought.
+///
+/// ```
+/// use kie_client::NewTask;
+///
+/// let input = serde_json::json!({ "prompt": "a red kite", "aspect_ratio": "1:1" });
+/// let callback = "https://shop.example/callbacks/kie?k=1".parse()?;
+/// let task = NewTask::new("z-image", &input).callback_url(&callback);
+/// assert_eq!(task.callback_url, Some(&callback));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, Serialize)]
+#[non_exhaustive]
 pub struct NewTask<'a> {
     /// The provider's exact id of the model, one or two segments: `nano-banana-2`, `wan/2-7-image-to-video`.
     pub model: &'a str,
@@ -27,7 +38,19 @@ pub struct NewTask<'a> {
     pub callback_url: Option<&'a Url>,
 }
 
-impl NewTask<'_> {
+impl<'a> NewTask<'a> {
+    /// A task without a callback address.
+    pub const fn new(model: &'a str, input: &'a Value) -> Self {
+        Self { model, input, callback_url: None }
+    }
+
+    /// The same with this callback address.
+    #[must_use]
+    pub const fn callback_url(mut self, url: &'a Url) -> Self {
+        self.callback_url = Some(url);
+        self
+    }
+
     fn check(&self) -> Result<(), CreateError> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/".contains(&byte);
         if self.model.is_empty() || self.model.len() > MAX_MODEL || !self.model.bytes().all(allowed) {
@@ -44,6 +67,7 @@ impl NewTask<'_> {
 
 /// A task that the provider accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CreatedTask {
     /// The provider's id of the task.
     pub task_id: TaskId,

@@ -109,6 +109,7 @@ impl From<Credits> for String {
 /// The text is not a number of credits: not a decimal, negative, or too large.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a number of credits")]
+#[non_exhaustive]
 pub struct InvalidCredits;
 
 #[cfg(test)]

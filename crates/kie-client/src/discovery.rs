@@ -14,7 +14,15 @@ const MODELS_PATH: &str = "/api/v1/models";
 const MAX_MODEL: usize = 128;
 
 /// What to list; empty lists everything. Conditions combine.
+///
+/// ```
+/// use kie_client::ModelFilter;
+///
+/// let filter = ModelFilter::default().task_type("Text to Video").query("kite");
+/// assert_eq!(filter.provider, None);
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ModelFilter<'a> {
     /// Task types such as `Text to Video`, separated by commas.
     pub task_type: Option<&'a str>,
@@ -22,6 +30,29 @@ pub struct ModelFilter<'a> {
     pub provider: Option<&'a str>,
     /// Words to search for.
     pub query: Option<&'a str>,
+}
+
+impl<'a> ModelFilter<'a> {
+    /// The same with these task types, separated by commas.
+    #[must_use]
+    pub const fn task_type(mut self, types: &'a str) -> Self {
+        self.task_type = Some(types);
+        self
+    }
+
+    /// The same with this maker.
+    #[must_use]
+    pub const fn provider(mut self, maker: &'a str) -> Self {
+        self.provider = Some(maker);
+        self
+    }
+
+    /// The same with these words to search for.
+    #[must_use]
+    pub const fn query(mut self, words: &'a str) -> Self {
+        self.query = Some(words);
+        self
+    }
 }
 
 /// The live list of models.

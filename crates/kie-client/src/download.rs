@@ -7,6 +7,7 @@ use url::Url;
 use crate::{
     client::Client,
     error::{ReadError, Snippet},
+    transport::retry_after,
 };
 
 /// A result file that is being read. Dropping it closes the connection.
@@ -44,13 +45,11 @@ impl Client {
         }
         let response = self.transport().open_file(url).await?;
         let status = response.status().as_u16();
-        let code = i64::from(status);
         match status {
             200 => Ok(Download { client: self.clone(), response }),
-            404 | 410 => Err(ReadError::NotFound { code: Some(code), message: String::new() }),
-            429 => Err(ReadError::Throttled { retry_after: None, code: Some(code), message: String::new() }),
-            408 | 500.. => Err(ReadError::Unavailable { code, message: String::new() }),
-            _ => Err(ReadError::Unexpected { status, body: Snippet::new("") }),
+            404 | 410 => Err(ReadError::NotFound { code: Some(i64::from(status)), message: String::new() }),
+            _ => Err(ReadError::of_trouble(status, retry_after(response.headers()))
+                .unwrap_or_else(|| ReadError::Unexpected { status, body: Snippet::new("") })),
         }
     }
 }

@@ -13,6 +13,7 @@ pub enum ReadError {
     /// The provider has no such record *now*: too young to be visible, unknown, or gone. Only the age of the
     /// task can tell these apart.
     #[error("the provider has no such record{}", said(*code, message))]
+    #[non_exhaustive]
     NotFound {
         /// The provider's code; 200 when it answered success without data.
         code: Option<i64>,
@@ -21,6 +22,7 @@ pub enum ReadError {
     },
     /// Too many requests, or a limiter refused; ask again later.
     #[error("too many requests{}", said(*code, message))]
+    #[non_exhaustive]
     Throttled {
         /// How long to wait, where somebody said so.
         retry_after: Option<Duration>,
@@ -31,6 +33,7 @@ pub enum ReadError {
     },
     /// The account cannot be used: bad key, no credits, key over its cap. A person must act.
     #[error("the provider refuses the account{}", said(Some(*code), message))]
+    #[non_exhaustive]
     Blocked {
         /// 401, 402, 433, or 500 with the words for lack of credits.
         code: i64,
@@ -39,6 +42,7 @@ pub enum ReadError {
     },
     /// The request is refused for good; the same request will be refused again.
     #[error("the provider refuses the request{}", said(Some(*code), message))]
+    #[non_exhaustive]
     Rejected {
         /// The provider's code.
         code: i64,
@@ -47,7 +51,10 @@ pub enum ReadError {
     },
     /// The provider is unwell (408, 455, 5xx); ask again later.
     #[error("the provider is unavailable{}", said(Some(*code), message))]
+    #[non_exhaustive]
     Unavailable {
+        /// How long to wait, where somebody said so.
+        retry_after: Option<Duration>,
         /// The provider's code, or the HTTP status.
         code: i64,
         /// The provider's words, shortened.
@@ -55,18 +62,21 @@ pub enum ReadError {
     },
     /// No complete answer arrived: no connection, time-out, or an answer that broke off.
     #[error("no complete answer from the provider")]
+    #[non_exhaustive]
     Unreachable {
         /// What the transport says.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// Nothing arrived for too long while a file was read.
     #[error("nothing arrived for {after:?}")]
+    #[non_exhaustive]
     Stalled {
         /// How long nothing arrived.
         after: Duration,
     },
     /// The answer is not the provider's: no envelope, or no JSON at all.
     #[error("the answer is not the provider's (http {status})")]
+    #[non_exhaustive]
     Unexpected {
         /// The HTTP status.
         status: u16,
@@ -75,6 +85,7 @@ pub enum ReadError {
     },
     /// The envelope is in order but the data is not what this call answers.
     #[error("the answer is malformed: {what}")]
+    #[non_exhaustive]
     Malformed {
         /// The place and the fault, without values of the answer.
         what: String,
@@ -83,12 +94,14 @@ pub enum ReadError {
     },
     /// The answer is longer than the limit and was not read on.
     #[error("the answer is longer than {limit} bytes")]
+    #[non_exhaustive]
     TooLarge {
         /// The limit in bytes.
         limit: u64,
     },
     /// The request was not sent because its arguments are unusable.
     #[error("the request was not sent: {reason}")]
+    #[non_exhaustive]
     InvalidRequest {
         /// What is wrong with the arguments.
         reason: String,
@@ -142,10 +155,15 @@ impl ReadError {
         }
     }
 
+    /// Whether the provider's words say that the content is not allowed.
+    pub fn is_moderation(&self) -> bool {
+        texts::is_moderation(self.message())
+    }
+
     /// How long to wait before the next try, where somebody said so.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Throttled { retry_after, .. } => *retry_after,
+            Self::Throttled { retry_after, .. } | Self::Unavailable { retry_after, .. } => *retry_after,
             _ => None,
         }
     }
@@ -162,7 +180,7 @@ impl ReadError {
             400..=499 if texts::is_record_missing(&message) => Self::NotFound { code: Some(code), message },
             501 | 505 => Self::Rejected { code, message },
             500 if texts::is_input_fault(&message) => Self::Rejected { code, message },
-            408 | 455 | 500.. => Self::Unavailable { code, message },
+            408 | 455 | 500.. => Self::Unavailable { retry_after, code, message },
             _ => Self::Rejected { code, message },
         }
     }
@@ -171,10 +189,19 @@ impl ReadError {
     pub(crate) fn from_status(status: u16, retry_after: Option<Duration>, text: &str) -> Self {
         let code = i64::from(status);
         match status {
-            429 => Self::Throttled { retry_after, code: Some(code), message: String::new() },
             401 | 402 | 433 => Self::Blocked { code, message: String::new() },
-            408 | 500.. => Self::Unavailable { code, message: String::new() },
-            _ => Self::Unexpected { status, body: Snippet::new(text) },
+            _ => Self::of_trouble(status, retry_after)
+                .unwrap_or_else(|| Self::Unexpected { status, body: Snippet::new(text) }),
+        }
+    }
+
+    /// What an HTTP status alone says about trouble that passes; `None` when it says something else.
+    pub(crate) fn of_trouble(status: u16, retry_after: Option<Duration>) -> Option<Self> {
+        let (code, message) = (i64::from(status), String::new());
+        match status {
+            429 | 430 | 550 => Some(Self::Throttled { retry_after, code: Some(code), message }),
+            408 | 455 | 500.. => Some(Self::Unavailable { retry_after, code, message }),
+            _ => None,
         }
     }
 
@@ -252,8 +279,21 @@ mod tests {
         let error = ReadError::from_status(404, None, "<html>");
         assert!(!error.is_not_found());
         assert!(!error.is_retryable());
-        assert!(ReadError::from_status(503, None, "").is_retryable());
         assert!(ReadError::from_status(200, None, "").is_retryable());
+    }
+
+    #[test]
+    fn trouble_that_passes_keeps_its_retry_after() {
+        let wait = Some(Duration::from_secs(7));
+        for status in [408, 429, 430, 455, 500, 502, 503, 550] {
+            let error = ReadError::from_status(status, wait, "<html>");
+            assert_eq!((error.is_retryable(), error.retry_after()), (true, wait), "{status}");
+        }
+        for code in [408, 429, 430, 455, 500, 503, 550] {
+            let error = ReadError::from_code(code, String::new(), wait);
+            assert_eq!((error.is_retryable(), error.retry_after()), (true, wait), "{code}");
+        }
+        assert_eq!(ReadError::from_status(401, wait, "").retry_after(), None);
     }
 
     #[test]

@@ -88,6 +88,42 @@ impl Family {
         }
     }
 
+    /// Guesses the family whose endpoint made an old task, from the name under which a shop wrote its model down:
+    /// `veo3_fast`, `suno-v4`, `gpt-4o-image`.
+    ///
+    /// It is for tasks of which nothing but that name is left. The name alone does not tell a family's task from one
+    /// of [`create_task`](Client::create_task), whose models are called `runway` or `veo-3-1` as well: read
+    /// [`record`](Client::record) first, and never take this path for a task that `create_task` made.
+    pub fn of_model(model: &str) -> Option<Self> {
+        let model = model.to_ascii_lowercase();
+        let words: Vec<&str> = model.split(|letter: char| !letter.is_ascii_alphanumeric()).collect();
+        let named = |beginning: &str| words.iter().any(|word| word.starts_with(beginning));
+        // What is done with a song stands beside the name of its maker.
+        let of_song = [
+            ("lyrics", Self::SunoLyrics),
+            ("wav", Self::SunoWav),
+            ("vocal", Self::SunoVocal),
+            ("stem", Self::SunoVocal),
+            ("mp4", Self::SunoMp4),
+            ("midi", Self::SunoMidi),
+        ];
+        let families = [
+            ("veo", Self::Veo),
+            ("suno", Self::Suno),
+            ("4o", Self::Gpt4oImage),
+            ("gpt4o", Self::Gpt4oImage),
+            ("kontext", Self::Kontext),
+            ("aleph", Self::Aleph),
+            ("runway", Self::Runway),
+            ("midjourney", Self::Midjourney),
+            ("mj", Self::Midjourney),
+            ("luma", Self::Luma),
+        ];
+        let family = families.into_iter().find(|(name, _)| named(name))?.1;
+        let song = of_song.into_iter().find(|(name, _)| family == Self::Suno && named(name));
+        Some(song.map_or(family, |(_, kind)| kind))
+    }
+
     /// The provider's word for the state: a state, a status, or a flag.
     fn word(self, data: &Fields<'_>) -> String {
         let keys: &[&str] = match self {
@@ -190,6 +226,28 @@ fn object_of(value: Option<Value>) -> Results {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_model_tells_its_family() {
+        for (model, family) in [
+            ("veo3", Some(Family::Veo)),
+            ("google/VEO-3.1_fast", Some(Family::Veo)),
+            ("suno-v4.5", Some(Family::Suno)),
+            ("suno/vocal-removal", Some(Family::SunoVocal)),
+            ("suno_cover", Some(Family::Suno)),
+            ("gpt-4o-image", Some(Family::Gpt4oImage)),
+            ("flux-kontext-pro", Some(Family::Kontext)),
+            ("runway-gen4-aleph", Some(Family::Aleph)),
+            ("runway_gen3", Some(Family::Runway)),
+            ("mj_txt2img", Some(Family::Midjourney)),
+            ("luma/modify", Some(Family::Luma)),
+            ("wan/2-5-midi", None),
+            ("google/nano-banana", None),
+            ("", None),
+        ] {
+            assert_eq!(Family::of_model(model), family, "{model}");
+        }
+    }
 
     fn read(family: Family, data: &str) -> Record {
         Record::parse_family(family, format!(r#"{{"code":200,"data":{data}}}"#).as_bytes()).unwrap()

@@ -38,6 +38,7 @@ pub use record::{Record, TaskState};
 pub use refusal::{CreateError, CreateRefusal};
 pub use results::{Extra, ExtraKind};
 pub use retry::RetryPolicy;
+pub use secrecy::SecretString;
 pub use task::{InvalidTaskId, TaskId};
 pub use upload::Upload;
 pub use wait::{WaitError, WaitPolicy};

@@ -27,16 +27,25 @@ pub enum Call {
 /// account; the client itself limits nothing unless it is given a limiter.
 #[async_trait]
 pub trait Limiter: Send + Sync {
-    /// Returns when the request may be sent, or refuses. A refused create is certainly not sent.
+    /// Returns when the request may be sent, or refuses. A refused create is certainly not sent. Of a read the future
+    /// may be dropped, when the time of its [`RetryPolicy`](crate::RetryPolicy) is over.
     async fn acquire(&self, call: Call) -> Result<(), Denied>;
 }
 
 /// The limiter refuses instead of waiting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the limiter refuses the request")]
+#[non_exhaustive]
 pub struct Denied {
     /// When it may be asked again.
     pub retry_after: Option<Duration>,
+}
+
+impl Denied {
+    /// A refusal, with the wait where it is known: `Denied::new(Duration::from_secs(3))`, `Denied::new(None)`.
+    pub fn new(retry_after: impl Into<Option<Duration>>) -> Self {
+        Self { retry_after: retry_after.into() }
+    }
 }
 
 /// Keeps the account's limits within one process: requests wait in order for their slot.
@@ -100,7 +109,7 @@ impl Window {
             _ => now,
         };
         if slot - now > max_wait {
-            return Err(Denied { retry_after: Some(slot - now) });
+            return Err(Denied::new(slot - now));
         }
         if slots.len() == self.size {
             slots.pop_front();

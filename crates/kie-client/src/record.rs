@@ -101,8 +101,8 @@ impl Record {
 
     /// Whether the failure is about what the input shows or says.
     pub fn is_moderation(&self) -> bool {
-        let texts = [&self.fail_code, &self.fail_message];
-        texts.into_iter().flatten().any(|text| texts::is_moderation(text))
+        self.fail_code.as_deref().is_some_and(texts::is_moderation_code)
+            || self.fail_message.as_deref().is_some_and(texts::is_moderation)
     }
 
     /// Whether the task succeeded and its results are in the record.

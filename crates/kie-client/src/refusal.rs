@@ -279,6 +279,7 @@ mod tests {
             code(422, "The model name you specified is not supported."),
             CreateRefusal::ModelUnavailable
         );
+        assert_eq!(code(422, "4k is not supported by this model"), CreateRefusal::InvalidInput);
         for number in [400, 422, 500, 501] {
             assert_eq!(
                 code(number, "This interface is temporarily paused."),
@@ -293,8 +294,10 @@ mod tests {
         for number in [400, 405, 409, 413, 422, 451] {
             assert_eq!(code(number, "x"), CreateRefusal::InvalidInput, "{number}");
             assert_eq!(code(number, "flagged as sensitive"), CreateRefusal::Moderation, "{number}");
+            assert_eq!(code(number, "nsfw_checker is required"), CreateRefusal::InvalidInput, "{number}");
         }
         assert_eq!(code(500, "text is required"), CreateRefusal::InvalidInput);
+        assert_eq!(code(500, "nsfw_checker is required"), CreateRefusal::InvalidInput);
         assert_eq!(code(500, "voice does not exist"), CreateRefusal::InvalidInput);
         assert_eq!(refusal(413, "<html>too large</html>"), CreateRefusal::InvalidInput);
     }

@@ -60,6 +60,7 @@ const EXTRA_KEYS: [(&str, ExtraKind); 15] = [
 
 /// Something that was made beside the outputs and is not what was paid for.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Extra {
     /// What it is.
     pub kind: ExtraKind,

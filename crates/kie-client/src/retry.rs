@@ -8,11 +8,20 @@ use tokio::time::{Instant, sleep};
 use crate::error::ReadError;
 
 /// The bounds for repeating a read. Paid calls and uploads are never repeated.
+///
+/// ```
+/// use std::time::Duration;
+/// use kie_client::RetryPolicy;
+///
+/// let policy = RetryPolicy::new(3, Duration::from_secs(20)).first_delay(Duration::from_millis(100));
+/// assert_eq!(policy.attempts, 3);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RetryPolicy {
     /// Attempts in all, the first included; 0 counts as 1.
     pub attempts: u32,
-    /// Time in all, from the first attempt to the end of the last.
+    /// Time in all, from the first attempt to the end of the last, waits for the limiter included.
     pub total: Duration,
     /// About how long the first wait is; later ones double, and each is lengthened by chance.
     pub first_delay: Duration,
@@ -29,6 +38,20 @@ impl RetryPolicy {
     /// Every request is sent once.
     pub fn never() -> Self {
         Self::new(1, Self::default().total)
+    }
+
+    /// The same with this first wait.
+    #[must_use]
+    pub const fn first_delay(mut self, delay: Duration) -> Self {
+        self.first_delay = delay;
+        self
+    }
+
+    /// The same with this longest wait.
+    #[must_use]
+    pub const fn max_delay(mut self, delay: Duration) -> Self {
+        self.max_delay = delay;
+        self
     }
 
     fn delays(&self) -> impl Iterator<Item = Duration> {
@@ -53,24 +76,42 @@ impl Default for RetryPolicy {
     }
 }
 
-/// Repeats `attempt` while its error is retryable and the policy allows. The argument is the time that is left.
+/// When the time of a read is over.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Deadline {
+    start: Instant,
+    total: Duration,
+}
+
+impl Deadline {
+    /// A span that may be longer than any clock.
+    fn after(total: Duration) -> Self {
+        Self { start: Instant::now(), total }
+    }
+
+    /// The time that is left now.
+    pub(crate) fn left(self) -> Duration {
+        self.total.saturating_sub(self.start.elapsed())
+    }
+}
+
+/// Repeats `attempt` while its error is retryable and the policy allows. An attempt keeps the deadline by itself.
 pub(crate) async fn repeat<T, F, Fut>(policy: &RetryPolicy, mut attempt: F) -> Result<T, ReadError>
 where
-    F: FnMut(Duration) -> Fut,
+    F: FnMut(Deadline) -> Fut,
     Fut: Future<Output = Result<T, ReadError>>,
 {
-    let start = Instant::now();
+    let deadline = Deadline::after(policy.total);
     let mut delays = policy.delays();
     loop {
-        let left = policy.total.saturating_sub(start.elapsed());
-        let error = match attempt(left).await {
+        let error = match attempt(deadline).await {
             Ok(value) => return Ok(value),
             Err(error) if !error.is_retryable() => return Err(error),
             Err(error) => error,
         };
         let Some(delay) = delays.next() else { return Err(error) };
         let delay = delay.max(error.retry_after().unwrap_or_default());
-        if start.elapsed() + delay >= policy.total {
+        if delay >= deadline.left() {
             return Err(error);
         }
         tracing::debug!(code = error.code(), delay_ms = delay.as_millis(), "reading again");
@@ -85,7 +126,7 @@ mod tests {
     use super::*;
 
     fn unavailable() -> ReadError {
-        ReadError::Unavailable { code: 500, message: String::new() }
+        ReadError::Unavailable { retry_after: None, code: 500, message: String::new() }
     }
 
     async fn count(policy: RetryPolicy, error: fn() -> ReadError) -> u32 {
@@ -122,6 +163,23 @@ mod tests {
             message: String::new(),
         };
         assert_eq!(count(RetryPolicy::default(), error).await, 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_retry_after_lengthens_the_wait() {
+        let error = || ReadError::Unavailable {
+            retry_after: Some(Duration::from_secs(9)),
+            code: 455,
+            message: String::new(),
+        };
+        let start = Instant::now();
+        assert_eq!(count(RetryPolicy::new(3, Duration::from_mins(10)), error).await, 3);
+        assert_eq!(start.elapsed().as_secs(), 18);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_span_is_too_long() {
+        assert_eq!(count(RetryPolicy::new(2, Duration::MAX), unavailable).await, 2);
     }
 
     #[tokio::test(start_paused = true)]

@@ -71,6 +71,7 @@ impl From<TaskId> for String {
 /// The text is not a task id: empty, longer than 128, or with a character outside `[A-Za-z0-9._-]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a task id: 1 to 128 of letters, digits, dot, underscore and hyphen are allowed")]
+#[non_exhaustive]
 pub struct InvalidTaskId;
 
 #[cfg(test)]

@@ -206,7 +206,8 @@ async fn next_chunk(response: &mut Response) -> Result<Option<Bytes>, BodyError>
     response.chunk().await.map_err(BodyError::Broken)
 }
 
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+/// The header `Retry-After` in seconds, at most an hour; dates are not read.
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds.min(MAX_RETRY_AFTER)))
 }

@@ -12,7 +12,16 @@ use crate::{
 };
 
 /// The pace and the ends of [`Client::wait`].
+///
+/// ```
+/// use std::time::Duration;
+/// use kie_client::WaitPolicy;
+///
+/// let for_a_video = WaitPolicy::new().timeout(Duration::from_hours(3));
+/// assert_eq!(for_a_video.grace, WaitPolicy::default().grace);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct WaitPolicy {
     /// The first pause between reads; each next one is half as long again.
     pub first_pause: Duration,
@@ -25,15 +34,50 @@ pub struct WaitPolicy {
     pub timeout: Duration,
 }
 
-impl Default for WaitPolicy {
+impl WaitPolicy {
     /// Pauses of 3 to 15 seconds, 90 seconds of grace, 30 minutes in all.
-    fn default() -> Self {
+    pub const fn new() -> Self {
         Self {
             first_pause: Duration::from_secs(3),
             max_pause: Duration::from_secs(15),
             grace: Duration::from_secs(90),
             timeout: Duration::from_mins(30),
         }
+    }
+
+    /// The same with this first pause.
+    #[must_use]
+    pub const fn first_pause(mut self, pause: Duration) -> Self {
+        self.first_pause = pause;
+        self
+    }
+
+    /// The same with this longest pause.
+    #[must_use]
+    pub const fn max_pause(mut self, pause: Duration) -> Self {
+        self.max_pause = pause;
+        self
+    }
+
+    /// The same with this grace.
+    #[must_use]
+    pub const fn grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
+    }
+
+    /// The same with this time in all.
+    #[must_use]
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+}
+
+impl Default for WaitPolicy {
+    /// That of [`new`](Self::new).
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -61,7 +105,9 @@ impl Client {
         let mut last: Option<Box<Record>> = None;
         let mut succeeded_at: Option<Instant> = None;
         loop {
-            match self.record(task_id).await {
+            let read = self.record(task_id).await;
+            let asked = read.as_ref().err().and_then(ReadError::retry_after).unwrap_or_default();
+            match read {
                 Ok(record) if record.state == TaskState::Fail || record.has_results() => return Ok(record),
                 Ok(record) if record.state == TaskState::Success => {
                     let since = *succeeded_at.get_or_insert_with(Instant::now);
@@ -75,10 +121,10 @@ impl Client {
                 Err(error) if error.is_retryable() => {}
                 Err(error) => return Err(WaitError::Read(error)),
             }
-            if start.elapsed() + pause > policy.timeout {
+            if start.elapsed() + pause.max(asked) > policy.timeout {
                 return Err(WaitError::TimedOut(last));
             }
-            sleep(pause).await;
+            sleep(pause.max(asked)).await;
             pause = (pause * 3 / 2).min(policy.max_pause);
         }
     }

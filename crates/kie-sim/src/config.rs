@@ -104,11 +104,11 @@ pub struct SimConfig {
     pub fields: FieldSet,
     /// Which words a running task goes through.
     pub stages: Stages,
-    /// Requests and callbacks kept in the log; the oldest are dropped.
+    /// Requests and callbacks kept in the log, at most 64 MiB of each; the oldest are dropped.
     pub log_entries: usize,
     /// What is on sale; `None` is the packed catalogue.
     pub catalogue: Option<Arc<Catalogue>>,
-    /// Tasks kept; the oldest finished ones are forgotten.
+    /// Tasks kept, at most 256 MiB of them; the oldest finished ones are forgotten.
     pub tasks_kept: usize,
     /// The messenger beside the provider.
     pub telegram: TelegramConfig,

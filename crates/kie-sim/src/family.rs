@@ -27,6 +27,8 @@ pub(crate) const FAMILIES: [(&str, Unknown); 14] = [
 
 /// More records than this are refused.
 const RECORDS_MAX: usize = 10_000;
+/// Records that would be longer than this together are refused, too.
+const BYTES_MAX: usize = 64 << 20;
 
 /// What a family says of a task that it does not know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +41,17 @@ pub(crate) enum Unknown {
 
 /// The records by path and task.
 #[derive(Default)]
-pub(crate) struct FamilyRecords(Mutex<HashMap<(String, String), Value>>);
+pub(crate) struct FamilyRecords(Mutex<Kept>);
+
+#[derive(Default)]
+struct Kept {
+    answers: HashMap<(String, String), Value>,
+    bytes: usize,
+}
+
+fn length(answer: &Value) -> usize {
+    answer.to_string().len()
+}
 
 impl FamilyRecords {
     /// Puts an answer where it is asked for from now on; the error says what is wrong with the request.
@@ -51,19 +63,48 @@ impl FamilyRecords {
         if task.is_empty() || !answer.is_object() {
             return Err("a record needs a task id, and a JSON object as its answer".to_owned());
         }
-        let mut records = locked(&self.0);
-        if records.len() >= RECORDS_MAX {
+        let key = (path.to_owned(), task.to_owned());
+        let mut kept = locked(&self.0);
+        let before = kept.answers.get(&key).map(length);
+        if before.is_none() && kept.answers.len() >= RECORDS_MAX {
             return Err(format!("there are {RECORDS_MAX} records already"));
         }
-        records.insert((path.to_owned(), task.to_owned()), answer);
+        let bytes = kept.bytes - before.unwrap_or(0) + length(&answer);
+        if bytes > BYTES_MAX {
+            return Err(format!("the records would be longer than {BYTES_MAX} bytes together"));
+        }
+        kept.bytes = bytes;
+        kept.answers.insert(key, answer);
         Ok(())
     }
 
     pub(crate) fn find(&self, path: &str, task: &str) -> Option<Value> {
-        locked(&self.0).get(&(path.to_owned(), task.to_owned())).cloned()
+        locked(&self.0).answers.get(&(path.to_owned(), task.to_owned())).cloned()
     }
 
     pub(crate) fn clear(&self) {
-        locked(&self.0).clear();
+        *locked(&self.0) = Kept::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VEO: &str = "/api/v1/veo/record-info";
+
+    #[test]
+    fn records_are_bounded_and_can_be_replaced() {
+        let records = FamilyRecords::default();
+        let answer = |n: usize| serde_json::json!({ "code": n });
+        for n in 0..RECORDS_MAX {
+            records.put(VEO, &n.to_string(), answer(n)).unwrap();
+        }
+        assert!(records.put(VEO, "another", answer(1)).unwrap_err().contains("already"));
+        records.put(VEO, "7", answer(8)).unwrap();
+        assert_eq!(records.find(VEO, "7"), Some(answer(8)));
+        let long = serde_json::json!({ "data": "x".repeat(BYTES_MAX) });
+        assert!(records.put(VEO, "7", long).unwrap_err().contains("bytes together"));
+        assert_eq!(records.find(VEO, "7"), Some(answer(8)));
     }
 }

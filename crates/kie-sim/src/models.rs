@@ -28,7 +28,8 @@ impl From<OutputKind> for Kind {
             OutputKind::Image => Self::Image,
             OutputKind::Video => Self::Video,
             OutputKind::Audio => Self::Audio,
-            OutputKind::Text => Self::Text,
+            // Text, and what a later catalogue may make.
+            _ => Self::Text,
         }
     }
 }

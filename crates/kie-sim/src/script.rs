@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, RwLock};
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::fault::{Armed, BadFault, Fault, Moment, Route, Rule, pick};
 
@@ -108,7 +109,7 @@ impl Script {
                     .is_some_and(|name| fits(&method.to_ascii_lowercase(), &name.to_ascii_lowercase()))
             })
             && self.chat.is_none_or(|chat| scene.chat == Some(chat))
-            && self.prompt.as_deref().is_none_or(|text| scene.input.is_some_and(|input| input.contains(text)))
+            && self.prompt.as_deref().is_none_or(|text| scene.words.is_some_and(|words| words.contain(text)))
     }
 }
 
@@ -122,9 +123,26 @@ pub(crate) struct Scene<'a> {
     pub(crate) route: Option<Route>,
     pub(crate) task: Option<&'a str>,
     pub(crate) model: Option<&'a str>,
-    pub(crate) input: Option<&'a str>,
+    pub(crate) words: Option<Words<'a>>,
     pub(crate) method: Option<&'a str>,
     pub(crate) chat: Option<i64>,
+}
+
+/// Where a script's `prompt` is sought.
+#[derive(Clone, Copy)]
+pub(crate) enum Words<'a> {
+    Text(&'a str),
+    /// An input, as JSON text that is made when a script asks.
+    Input(&'a Map<String, Value>),
+}
+
+impl Words<'_> {
+    fn contain(self, part: &str) -> bool {
+        match self {
+            Self::Text(text) => text.contains(part),
+            Self::Input(input) => serde_json::to_string(input).is_ok_and(|text| text.contains(part)),
+        }
+    }
 }
 
 /// A script as the admin path takes and shows it.
@@ -195,20 +213,25 @@ pub(crate) struct Scripts {
 }
 
 /// More scripts than this are refused.
-const SCRIPTS_MAX: usize = 10_000;
+pub(crate) const SCRIPTS_MAX: usize = 10_000;
 
 impl Scripts {
-    /// Puts a script in force and gives its number; `None` if there are too many.
-    pub(crate) fn add(&self, script: Script, text: &str) -> Option<u64> {
+    /// Puts scripts in force, each with its text, and gives their numbers; `None`, and none of them is in force, if
+    /// there would be too many.
+    pub(crate) fn add(&self, scripts: Vec<(String, Script)>) -> Option<Vec<u64>> {
         let mut entries = self.entries.write().ok()?;
-        if entries.len() >= SCRIPTS_MAX {
+        if entries.len() + scripts.len() > SCRIPTS_MAX {
             return None;
         }
-        let id = self.next_id.fetch_add(1, Ordering::Relaxed) + 1;
-        let armed = Armed::new(script.rule.clone(), 0);
-        entries.push(Arc::new(Entry { id, text: text.to_owned(), script, armed }));
+        let mut ids = Vec::with_capacity(scripts.len());
+        for (text, script) in scripts {
+            let id = self.next_id.fetch_add(1, Ordering::Relaxed) + 1;
+            let armed = Armed::new(script.rule.clone(), 0);
+            entries.push(Arc::new(Entry { id, text, script, armed }));
+            ids.push(id);
+        }
         self.count.store(entries.len(), Ordering::Release);
-        Some(id)
+        Some(ids)
     }
 
     pub(crate) fn clear(&self) {
@@ -263,15 +286,33 @@ mod tests {
     #[test]
     fn every_filter_must_hold() {
         let scripts = Scripts::default();
-        scripts
-            .add(Script::parse("record=500").unwrap().for_model("kling*").for_prompt("kite"), "record=500")
-            .unwrap();
-        let scene = |model, input| Scene { model: Some(model), input: Some(input), ..Scene::default() };
+        let script = Script::parse("record=500").unwrap().for_model("kling*").for_prompt("kite");
+        scripts.add(vec![("record=500".to_owned(), script)]).unwrap();
+        let scene =
+            |model, text| Scene { model: Some(model), words: Some(Words::Text(text)), ..Scene::default() };
         assert_eq!(scripts.pick(Moment::Record, &scene("kling-2.6/text-to-video", "a kite")).len(), 1);
         assert!(scripts.pick(Moment::Record, &scene("wan/2", "a kite")).is_empty());
         assert!(scripts.pick(Moment::Record, &scene("kling-2", "a dune")).is_empty());
         assert!(scripts.pick(Moment::Create, &scene("kling-2", "a kite")).is_empty());
+        let input = serde_json::json!({"prompt": "a kite", "n": 1});
+        let words = input.as_object().map(Words::Input);
+        let scene = Scene { model: Some("kling-2"), words, ..Scene::default() };
+        assert_eq!(scripts.pick(Moment::Record, &scene).len(), 1);
         scripts.clear();
         assert!(scripts.forms().is_empty());
+    }
+
+    #[test]
+    fn a_list_that_does_not_fit_is_refused_whole() {
+        let scripts = Scripts::default();
+        let list = |count| {
+            let script = Script::parse("record=500").unwrap();
+            vec![("record=500".to_owned(), script); count]
+        };
+        assert_eq!(scripts.add(list(SCRIPTS_MAX - 1)).unwrap().len(), SCRIPTS_MAX - 1);
+        assert_eq!(scripts.add(list(2)), None);
+        assert_eq!(scripts.forms().len(), SCRIPTS_MAX - 1);
+        assert_eq!(scripts.add(list(1)), Some(vec![SCRIPTS_MAX as u64]));
+        assert_eq!(scripts.add(list(1)), None);
     }
 }

@@ -80,7 +80,7 @@ impl Sim {
     /// Puts a script in force; more than 10,000 at once are dropped with a log line.
     pub fn script(&self, script: Script) {
         let text = format!("{:?}", script.rule.fault);
-        if self.world.scripts.add(script, &text).is_none() {
+        if self.world.scripts.add(vec![(text, script)]).is_none() {
             tracing::error!("too many scripts; this one is dropped");
         }
     }
@@ -139,7 +139,7 @@ impl Sim {
     /// `answer` the whole envelope. It is gone after a restart.
     ///
     /// # Errors
-    /// When the path is no family's, the answer no object, or 10,000 records are there.
+    /// When the path is no family's, the answer no object, or 10,000 records or 64 MiB of them are there.
     pub fn put_record(&self, path: &str, task_id: &str, answer: Value) -> anyhow::Result<()> {
         self.world.families.put(path, task_id, answer).map_err(anyhow::Error::msg)
     }

@@ -12,7 +12,7 @@ use crate::files::Format;
 use crate::ids::fnv;
 use crate::lock::locked;
 use crate::models::Kind;
-use crate::script::Scene;
+use crate::script::{Scene, Words};
 
 /// How a task ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,18 +55,18 @@ impl Progress {
 /// An order with its marks and its progress.
 pub(crate) struct Task {
     pub(crate) order: Order,
-    /// The input as JSON text, for scripts and for `param`.
-    pub(crate) input_text: String,
+    /// How long it is in memory, about: an input takes more than its JSON text.
+    pub(crate) bytes: usize,
     marks: Vec<Armed>,
     progress: Mutex<Progress>,
 }
 
 impl Task {
     pub(crate) fn new(order: Order, progress: Progress) -> Arc<Self> {
-        let input_text = Value::Object(order.input.clone()).to_string();
+        let bytes = size_of::<Self>() + text_length(&order.input) * 2;
         let salt = fnv(&order.id);
         let marks = marks_of(&order.input).into_iter().map(|rule| Armed::new(rule, salt)).collect();
-        Arc::new(Self { order, input_text, marks, progress: Mutex::new(progress) })
+        Arc::new(Self { order, bytes, marks, progress: Mutex::new(progress) })
     }
 
     pub(crate) fn progress(&self) -> Progress {
@@ -121,7 +121,7 @@ impl Task {
             route: None,
             task: Some(&self.order.id),
             model: Some(&self.order.model),
-            input: Some(&self.input_text),
+            words: Some(Words::Input(&self.order.input)),
             ..Scene::default()
         }
     }
@@ -214,6 +214,11 @@ fn without_marks(text: &str) -> String {
     }
     clean.push_str(rest);
     clean.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The length of an input as JSON text.
+fn text_length(input: &Map<String, Value>) -> usize {
+    serde_json::to_string(input).map_or(0, |text| text.len())
 }
 
 /// The end of a task that starts now and runs for so long.

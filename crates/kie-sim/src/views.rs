@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::models::Kind;
+use crate::ring::Weight;
 
 /// A task as it stands.
 #[derive(Debug, Clone, Serialize)]
@@ -87,6 +88,25 @@ pub struct SentCallback {
     pub signature: Option<String>,
     /// As it was sent, shortened to 16,384 bytes.
     pub body: String,
+}
+
+impl Weight for LoggedRequest {
+    fn bytes(&self) -> usize {
+        let texts = [&self.query, &self.task_id, &self.agent, &self.range];
+        size_of::<Self>() + self.method.len() + self.path.len() + self.body.len() + lengths(&texts)
+    }
+}
+
+impl Weight for SentCallback {
+    fn bytes(&self) -> usize {
+        let texts = [&self.error, &self.timestamp, &self.signature];
+        size_of::<Self>() + self.task_id.len() + self.url.len() + self.body.len() + lengths(&texts)
+    }
+}
+
+/// The bytes of texts that may be missing.
+pub(crate) fn lengths(texts: &[&Option<String>]) -> usize {
+    texts.iter().filter_map(|text| text.as_ref()).map(String::len).sum()
 }
 
 /// Longer texts are cut in the log.

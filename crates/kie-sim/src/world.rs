@@ -34,8 +34,34 @@ use crate::views::{LoggedRequest, SentCallback, TaskView};
 /// Callbacks under way at once.
 const CALLBACKS_AT_ONCE: usize = 512;
 
+/// The tasks together are not longer than this, as long as there are finished ones to forget.
+const TASK_BYTES_MAX: usize = 256 << 20;
+
 /// Among so many of the oldest tasks a finished one is sought when one must be forgotten.
 const LOOKED_AT: usize = 64;
+
+/// The tasks by age, with their length.
+#[derive(Default)]
+struct Line {
+    tasks: VecDeque<Arc<Task>>,
+    bytes: usize,
+}
+
+impl Line {
+    /// Adds a task, and gives the finished ones that are forgotten for it.
+    fn add(&mut self, task: Arc<Task>, tasks_kept: usize, bytes_max: usize) -> Vec<Arc<Task>> {
+        self.bytes += task.bytes;
+        self.tasks.push_back(task);
+        let mut forgotten = Vec::new();
+        while self.tasks.len() > tasks_kept || self.bytes > bytes_max {
+            let oldest = self.tasks.iter().take(LOOKED_AT).position(|task| task.is_final());
+            let Some(task) = oldest.and_then(|place| self.tasks.remove(place)) else { break };
+            self.bytes = self.bytes.saturating_sub(task.bytes);
+            forgotten.push(task);
+        }
+        forgotten
+    }
+}
 
 /// Everything the routes share.
 pub(crate) struct World {
@@ -60,7 +86,7 @@ pub(crate) struct World {
     pub(crate) stop: CancellationToken,
     pub(crate) running: TaskTracker,
     tasks: RwLock<HashMap<String, Arc<Task>>>,
-    order: Mutex<VecDeque<Arc<Task>>>,
+    line: Mutex<Line>,
     seq: AtomicU64,
     balance_micro: Mutex<u64>,
     journal: Option<Journal>,
@@ -109,7 +135,7 @@ impl World {
             stop,
             running,
             tasks: RwLock::default(),
-            order: Mutex::default(),
+            line: Mutex::default(),
             seq: AtomicU64::new(remembered.seq),
             balance_micro: Mutex::new(remembered.balance_micro.unwrap_or(config.credits)),
             journal,
@@ -129,11 +155,11 @@ impl World {
 
     /// All tasks, oldest first.
     pub(crate) fn tasks(&self) -> Vec<Arc<Task>> {
-        locked(&self.order).iter().cloned().collect()
+        locked(&self.line).tasks.iter().cloned().collect()
     }
 
     pub(crate) fn task_count(&self) -> usize {
-        locked(&self.order).len()
+        locked(&self.line).tasks.len()
     }
 
     pub(crate) fn view(&self, task: &Task) -> TaskView {
@@ -278,7 +304,8 @@ impl World {
     /// Forgets tasks, logs and scripts; the balance is that of the start.
     pub(crate) fn reset(&self) -> anyhow::Result<()> {
         self.tasks.write().unwrap_or_else(PoisonError::into_inner).clear();
-        for task in locked(&self.order).drain(..) {
+        let line = std::mem::take(&mut *locked(&self.line));
+        for task in line.tasks {
             task.end(Outcome::Fail { code: "500".to_owned(), message: "forgotten".to_owned() }, now_ms());
         }
         self.scripts.clear();
@@ -323,18 +350,12 @@ impl World {
     }
 
     fn insert(&self, task: Arc<Task>) {
-        let forgotten = {
-            let mut order = locked(&self.order);
-            order.push_back(Arc::clone(&task));
-            let full = order.len() > self.config.tasks_kept;
-            let oldest = order.iter().take(LOOKED_AT).position(|task| full && task.is_final());
-            oldest.and_then(|place| order.remove(place))
-        };
+        let forgotten = locked(&self.line).add(Arc::clone(&task), self.config.tasks_kept, TASK_BYTES_MAX);
         let mut tasks = self.tasks.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(old) = forgotten {
+        tasks.insert(task.order.id.clone(), task);
+        for old in forgotten {
             tasks.remove(&old.order.id);
         }
-        tasks.insert(task.order.id.clone(), task);
     }
 
     fn write_account(&self) {
@@ -355,4 +376,42 @@ pub(crate) struct Draft {
     pub(crate) cost_micro: u64,
     pub(crate) count: u32,
     pub(crate) bytes: Option<u64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn task(id: &str, done: bool) -> Arc<Task> {
+        let order = Order {
+            id: id.to_owned(),
+            seq: 1,
+            model: "z-image".to_owned(),
+            kind: Kind::Image,
+            input: Map::from_iter([("prompt".to_owned(), Value::from("x".repeat(1000)))]),
+            callback_url: None,
+            created_ms: 0,
+            due_ms: 0,
+            cost_micro: 0,
+            count: 1,
+            bytes: None,
+        };
+        let progress = if done { Progress::ended(Outcome::Success, 0) } else { Progress::default() };
+        Task::new(order, progress)
+    }
+
+    #[test]
+    fn finished_tasks_are_forgotten_by_count_and_by_length() {
+        let ids = |tasks: &[Arc<Task>]| tasks.iter().map(|task| task.order.id.clone()).collect::<Vec<_>>();
+        let mut line = Line::default();
+        assert!(line.add(task("a", false), 2, usize::MAX).is_empty());
+        assert!(line.add(task("b", true), 2, usize::MAX).is_empty());
+        assert_eq!(ids(&line.add(task("c", true), 2, usize::MAX)), ["b"]);
+        let two = line.bytes;
+        assert!(two >= 4000, "{two}");
+        assert_eq!(ids(&line.add(task("d", true), 9, two)), ["c"]);
+        assert_eq!(line.bytes, two);
+        assert_eq!(ids(&line.add(task("e", false), 9, 0)), ["d"], "running tasks are never forgotten");
+        assert_eq!(line.tasks.len(), 2);
+    }
 }

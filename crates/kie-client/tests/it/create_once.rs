@@ -14,7 +14,7 @@ const OK: &str = r#"{"code":200,"msg":"success","data":{"taskId":"a1","recordId"
 
 async fn create(client: &Client) -> Result<CreatedTask, CreateError> {
     let input = json!({"prompt": "a red kite"});
-    client.create_task(&NewTask { model: "wan/2-7-image-to-video", input: &input, callback_url: None }).await
+    client.create_task(&NewTask::new("wan/2-7-image-to-video", &input)).await
 }
 
 fn eager(base: url::Url) -> Client {
@@ -22,8 +22,7 @@ fn eager(base: url::Url) -> Client {
 }
 
 fn impatient(base: url::Url, create_timeout: Duration) -> Client {
-    let eager =
-        RetryPolicy { first_delay: Duration::from_millis(1), ..RetryPolicy::new(5, Duration::from_secs(20)) };
+    let eager = RetryPolicy::new(5, Duration::from_secs(20)).first_delay(Duration::from_millis(1));
     Client::builder(KEY).base_url(base).create_timeout(create_timeout).retry(eager).build().unwrap()
 }
 
@@ -126,7 +125,7 @@ async fn the_request_is_the_documented_one() {
     let server = Canned::start([Reply::json(OK)]).await;
     let input = json!({"prompt": "a red kite", "aspect_ratio": "1:1"});
     let callback = "https://app.example/cb?k=1".parse().unwrap();
-    let task = NewTask { model: "nano-banana-2", input: &input, callback_url: Some(&callback) };
+    let task = NewTask::new("nano-banana-2", &input).callback_url(&callback);
     server.client().create_task(&task).await.unwrap();
     create(&server.client()).await.unwrap();
     let asked = server.asked();
@@ -149,7 +148,7 @@ async fn unusable_tasks_are_not_sent() {
     for (model, input) in
         [("", json!({})), ("a b", json!({})), ("nano-banana-2", json!([])), ("nano-banana-2", json!(""))]
     {
-        let task = NewTask { model, input: &input, callback_url: None };
+        let task = NewTask::new(model, &input);
         let error = server.client().create_task(&task).await.unwrap_err();
         assert_eq!(error.refusal(), CreateRefusal::InvalidInput);
     }
@@ -164,7 +163,7 @@ async fn a_limiter_that_refuses_prevents_the_sending() {
     impl Limiter for Full {
         async fn acquire(&self, call: Call) -> Result<(), Denied> {
             assert_eq!(call, Call::Create);
-            Err(Denied { retry_after: Some(Duration::from_secs(3)) })
+            Err(Denied::new(Duration::from_secs(3)))
         }
     }
 

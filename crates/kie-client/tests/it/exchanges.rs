@@ -139,7 +139,7 @@ async fn read(client: &Client, reader: &str, expected: &Value) -> Value {
 
 async fn create(client: &Client) -> Value {
     let input = json!({"prompt": "a red kite"});
-    match client.create_task(&NewTask { model: "nano-banana-2", input: &input, callback_url: None }).await {
+    match client.create_task(&NewTask::new("nano-banana-2", &input)).await {
         Ok(CreatedTask { task_id, .. }) => json!({ "task_id": task_id }),
         Err(error) => refusal(&error),
     }

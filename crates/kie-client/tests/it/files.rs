@@ -105,6 +105,19 @@ async fn dead_and_endless_downloads_are_errors() {
 }
 
 #[tokio::test]
+async fn a_download_that_may_come_later_says_when() {
+    for status in [408, 429, 430, 455, 500, 503] {
+        let server = Canned::start([Reply::new(status, "").header("retry-after", "7")]).await;
+        let error = server.client().download(url(server.address).as_str()).await.unwrap_err();
+        assert!(error.is_retryable(), "{status}");
+        assert_eq!(error.retry_after(), Some(Duration::from_secs(7)), "{status}");
+    }
+    let server = Canned::start([Reply::new(403, "").header("retry-after", "7")]).await;
+    let error = server.client().download(url(server.address).as_str()).await.unwrap_err();
+    assert!(!error.is_retryable() && error.retry_after().is_none(), "{error}");
+}
+
+#[tokio::test]
 async fn a_download_that_stalls_or_breaks_off_is_an_error() {
     let head = "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nabc";
     for (habit, stalled) in [(Habit::WriteAndHold(head), true), (Habit::Write(head), false)] {

@@ -44,7 +44,7 @@ async fn secrets_stay_out_of_the_logs() {
     ])
     .await;
     let client = server.client();
-    let task = NewTask { model: "nano-banana-2", input: &input, callback_url: Some(&callback) };
+    let task = NewTask::new("nano-banana-2", &input).callback_url(&callback);
     client.create_task(&task).await.unwrap();
     let refused = client.create_task(&task).await.unwrap_err();
     let record = client.record(&TaskId::new("task-7").unwrap()).await.unwrap();

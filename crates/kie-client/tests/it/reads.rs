@@ -1,8 +1,14 @@
 //! Reads are repeated within attempts and time, and answers are bounded.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use kie_client::{Client, Family, ModelFilter, ReadError, RetryPolicy, TaskId, TaskState};
+use async_trait::async_trait;
+use kie_client::{
+    Call, Client, Denied, Family, Limiter, ModelFilter, ReadError, RetryPolicy, TaskId, TaskState,
+};
 
 use crate::server::{Canned, Habit, KEY, Raw, Reply, client, url};
 
@@ -14,21 +20,71 @@ fn task_id() -> TaskId {
 }
 
 fn quick(attempts: u32) -> RetryPolicy {
-    RetryPolicy {
-        first_delay: Duration::from_millis(1),
-        ..RetryPolicy::new(attempts, Duration::from_secs(20))
-    }
+    RetryPolicy::new(attempts, Duration::from_secs(20)).first_delay(Duration::from_millis(1))
 }
 
 #[tokio::test]
 async fn passing_faults_are_read_through() {
     let throttled = Reply::new(429, r#"{"code":429,"msg":"Rate limit exceeded"}"#);
     let broken = Reply::json(r#"{"code":200,"#);
-    let replies = [Reply::json(BUSY), throttled, broken, Reply::new(502, "<html>"), Reply::json(WAITING)];
-    let server = Canned::start(replies).await;
-    let record = client(server.address, quick(5)).record(&task_id()).await.unwrap();
+    let pages = [502, 455, 430].map(|status| Reply::new(status, "<html>"));
+    let replies = [Reply::json(BUSY), throttled, broken].into_iter().chain(pages);
+    let server = Canned::start(replies.chain([Reply::json(WAITING)])).await;
+    let record = client(server.address, quick(7)).record(&task_id()).await.unwrap();
     assert_eq!(record.state, TaskState::Waiting);
-    assert_eq!(server.asked().len(), 5);
+    assert_eq!(server.asked().len(), 7);
+}
+
+#[tokio::test]
+async fn every_passing_fault_says_when_to_come_again() {
+    for (status, body) in [
+        (429, "<html>"),
+        (430, "<html>"),
+        (455, "<html>"),
+        (503, "<html>"),
+        (200, r#"{"code":429,"msg":"Rate limit exceeded"}"#),
+        (200, r#"{"code":455,"msg":"maintenance"}"#),
+        (200, BUSY),
+    ] {
+        let server = Canned::start([Reply::new(status, body).header("retry-after", "7")]).await;
+        // Seven seconds are longer than the time in all, so that nobody waits here.
+        let hasty = client(server.address, RetryPolicy::new(5, Duration::from_secs(6)));
+        let error = hasty.record(&task_id()).await.unwrap_err();
+        assert_eq!(error.retry_after(), Some(Duration::from_secs(7)), "{status} {body}");
+        assert_eq!(server.asked().len(), 1, "{status} {body}");
+    }
+}
+
+#[tokio::test]
+async fn the_limiters_wait_is_part_of_the_time() {
+    struct Slow(Duration);
+
+    #[async_trait]
+    impl Limiter for Slow {
+        async fn acquire(&self, _call: Call) -> Result<(), Denied> {
+            tokio::time::sleep(self.0).await;
+            Ok(())
+        }
+    }
+
+    let server = Raw::start(Habit::Silence).await;
+    let client = |wait, total| {
+        let policy = RetryPolicy::new(1, total);
+        let builder = Client::builder(KEY).base_url(url(server.address)).retry(policy);
+        builder.limiter(Arc::new(Slow(wait))).build().unwrap()
+    };
+    // Most of the time goes to the limiter, and only the rest to the silent server.
+    let (wait, total) = (Duration::from_millis(1500), Duration::from_secs(2));
+    let start = Instant::now();
+    let error = client(wait, total).record(&task_id()).await.unwrap_err();
+    assert!(matches!(error, ReadError::Unreachable { .. }), "{error}");
+    assert!(start.elapsed() < wait + total, "{:?}", start.elapsed());
+    assert_eq!(server.connections(), 1);
+    // A limiter that has no place in time ends the read, and nothing is sent.
+    let error =
+        client(Duration::from_hours(1), Duration::from_millis(100)).record(&task_id()).await.unwrap_err();
+    assert!(matches!(error, ReadError::Throttled { code: None, .. }), "{error}");
+    assert_eq!(server.connections(), 1);
 }
 
 #[tokio::test]
@@ -42,10 +98,7 @@ async fn attempts_are_bounded() {
 #[tokio::test]
 async fn time_is_bounded_even_when_nobody_answers() {
     let server = Raw::start(Habit::Silence).await;
-    let policy = RetryPolicy {
-        first_delay: Duration::from_millis(1),
-        ..RetryPolicy::new(100, Duration::from_millis(500))
-    };
+    let policy = RetryPolicy::new(100, Duration::from_millis(500)).first_delay(Duration::from_millis(1));
     let client = Client::builder(KEY).base_url(url(server.address)).retry(policy);
     let client = client.read_timeout(Duration::from_millis(150)).build().unwrap();
     let start = Instant::now();
@@ -95,9 +148,7 @@ async fn requests_are_the_documented_ones() {
     for family in Family::ALL {
         let _ = client.family_record(family, &task_id()).await;
     }
-    let _ = client
-        .models(&ModelFilter { task_type: Some("Text to Video"), provider: None, query: Some("a&b") })
-        .await;
+    let _ = client.models(&ModelFilter::default().task_type("Text to Video").query("a&b")).await;
     let _ = client.model_price("wan/2-7-image-to-video").await;
     let _ = client.download_url("https://tempfile.aiquickdraw.com/r/1.png").await;
     let asked = server.asked();

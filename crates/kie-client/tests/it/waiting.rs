@@ -12,15 +12,13 @@ const EMPTY: &str = r#"{"code":200,"data":{"taskId":"a1","state":"success","resu
 const DONE: &str = r#"{"code":200,"data":{"taskId":"a1","state":"success","resultJson":"{\"resultUrls\":[\"https://h/1.png\"]}"}}"#;
 const FAILED: &str = r#"{"code":200,"data":{"taskId":"a1","state":"fail","failCode":"500"}}"#;
 
-const PATIENT: WaitPolicy = WaitPolicy {
-    first_pause: Duration::from_millis(5),
-    max_pause: Duration::from_millis(10),
-    grace: Duration::from_secs(30),
-    timeout: Duration::from_secs(30),
-};
-const HASTY: WaitPolicy =
-    WaitPolicy { grace: Duration::from_millis(100), timeout: Duration::from_secs(30), ..PATIENT };
-const BRIEF: WaitPolicy = WaitPolicy { timeout: Duration::from_millis(500), ..PATIENT };
+const PATIENT: WaitPolicy = WaitPolicy::new()
+    .first_pause(Duration::from_millis(5))
+    .max_pause(Duration::from_millis(10))
+    .grace(Duration::from_secs(30))
+    .timeout(Duration::from_secs(30));
+const HASTY: WaitPolicy = PATIENT.grace(Duration::from_millis(100));
+const BRIEF: WaitPolicy = PATIENT.timeout(Duration::from_millis(500));
 
 async fn wait(replies: &[&str], policy: &WaitPolicy) -> Result<kie_client::Record, WaitError> {
     let server = Canned::start(replies.iter().map(|body| Reply::json(body))).await;

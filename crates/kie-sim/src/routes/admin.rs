@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::call::Call;
 use crate::record::credits;
-use crate::script::{Script, ScriptForm};
+use crate::script::{SCRIPTS_MAX, Script, ScriptForm};
 use crate::task::Outcome;
 use crate::world::World;
 
@@ -76,17 +76,19 @@ async fn add_scripts(State(world): State<Arc<World>>, Json(body): Json<Value>) -
     };
     let parsed: Result<Vec<_>, _> =
         forms.into_iter().map(|form| Ok((form.fault.clone(), Script::try_from(form)?))).collect();
-    match parsed {
-        Ok(scripts) => {
-            let ids: Vec<_> =
-                scripts.into_iter().map(|(text, script)| world.scripts.add(script, &text)).collect();
-            Json(json!({"ids": ids})).into_response()
-        }
+    let scripts = match parsed {
+        Ok(scripts) => scripts,
         Err(error) => {
             let error: crate::fault::BadFault = error;
-            bad(StatusCode::UNPROCESSABLE_ENTITY, &error.to_string())
+            return bad(StatusCode::UNPROCESSABLE_ENTITY, &error.to_string());
         }
-    }
+    };
+    let Some(ids) = world.scripts.add(scripts) else {
+        let text =
+            format!("no more than {SCRIPTS_MAX} scripts at once; DELETE /sim/script ends those there are");
+        return bad(StatusCode::UNPROCESSABLE_ENTITY, &text);
+    };
+    Json(json!({"ids": ids})).into_response()
 }
 
 async fn list_scripts(State(world): State<Arc<World>>) -> Json<Vec<ScriptForm>> {

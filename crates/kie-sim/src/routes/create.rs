@@ -16,7 +16,7 @@ use crate::fault::{
 use crate::models::Kind;
 use crate::record::usual_ms;
 use crate::reply::Reply;
-use crate::script::Scene;
+use crate::script::{Scene, Words};
 use crate::task::{Task, marks_of, music_tracks};
 use crate::world::{Draft, World};
 
@@ -76,7 +76,7 @@ fn faults(world: &World, model: &str, input: &Map<String, Value>) -> (Option<Cre
     let scene = Scene {
         route: Some(Route::CreateTask),
         model: Some(model),
-        input: Some(&input_text),
+        words: Some(Words::Text(&input_text)),
         ..Scene::default()
     };
     let all = |moment| pick(marks.iter(), moment).into_iter().chain(world.scripts.pick(moment, &scene));

@@ -17,7 +17,7 @@ use axum::Router;
 use axum::body::to_bytes;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequest, Request};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::{get, post};
 use tower_http::compression::CompressionLayer;
 
@@ -72,7 +72,9 @@ impl FromRequest<Arc<World>> for Call {
         let grip = grip_of(&parts.extensions);
         match to_bytes(body, BODY_BYTES_MAX).await {
             Ok(body) => Ok(Self::new(parts, body, grip)),
-            Err(_) => Err(StatusCode::PAYLOAD_TOO_LARGE.into_response()),
+            Err(_) => {
+                Err(bad(StatusCode::PAYLOAD_TOO_LARGE, "the body is cut, or longer than 16777216 bytes"))
+            }
         }
     }
 }

@@ -22,7 +22,7 @@ use crate::fault::{Fault, Loss, Moment, TelegramFault, UpdateFault, marks_in, pi
 use crate::lock::locked;
 use crate::marks::MarkMemory;
 use crate::ring::Ring;
-use crate::script::{Scene, Scripts};
+use crate::script::{Scene, Scripts, Words};
 
 /// What the messenger shares with the rest of the simulator.
 pub(crate) struct Surroundings {
@@ -200,7 +200,8 @@ impl Bot {
     /// Queues an update, as faults want it. Under `method` a script may name the kind of update.
     pub(crate) fn tell(self: &Arc<Self>, state: &mut State, kind: &'static str, body: Value, lane: i64) {
         let text = body.get("text").or_else(|| body.get("data")).and_then(Value::as_str);
-        let scene = Scene { method: Some(kind), chat: Some(lane), input: text, ..Scene::default() };
+        let scene =
+            Scene { method: Some(kind), chat: Some(lane), words: text.map(Words::Text), ..Scene::default() };
         let fault =
             self.around.scripts.pick(Moment::Update, &scene).into_iter().find_map(|fault| match fault {
                 Fault::Update(fault) => Some(fault),
@@ -232,7 +233,7 @@ impl Bot {
         let text = text.unwrap_or_default();
         let place = format!("{method} {}", chat.unwrap_or_default());
         let marks = self.marks.marks(&place, text, || marks_in(text));
-        let scene = Scene { method: Some(method), chat, input: Some(text), ..Scene::default() };
+        let scene = Scene { method: Some(method), chat, words: Some(Words::Text(text)), ..Scene::default() };
         let scripted = self.around.scripts.pick(Moment::Telegram, &scene);
         pick(marks.iter(), Moment::Telegram).into_iter().chain(scripted).find_map(|fault| match fault {
             Fault::Telegram(fault) => Some(fault),

@@ -12,14 +12,14 @@ use super::state::{Checkout, State};
 use super::views::{InvoiceView, PaymentView};
 use crate::clock::{now_ms, whole_ms};
 use crate::fault::{Fault, Moment};
-use crate::script::Scene;
+use crate::script::{Scene, Words};
 
 /// Pays an invoice, as often as it is asked to.
 pub(crate) async fn pay(bot: &Arc<Bot>, user: i64, number: u64) -> Result<PaymentView, PayError> {
     let (query, invoice) = ask(bot, user, number)?;
     wait(bot, &query).await?;
     let payment = book(bot, user, number, &invoice);
-    let scene = Scene { chat: Some(user), input: Some(&invoice.payload), ..Scene::default() };
+    let scene = Scene { chat: Some(user), words: Some(Words::Text(&invoice.payload)), ..Scene::default() };
     let faults = bot.around.scripts.pick(Moment::Payment, &scene);
     if faults.iter().any(|fault| matches!(fault, Fault::Payment(_))) {
         return Err(PayError::SaidFailed);

@@ -3,6 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::ring::Weight;
+use crate::views::lengths;
+
 /// A customer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Person {
@@ -268,4 +271,21 @@ pub struct DeliveryView {
     pub status: Option<u16>,
     /// Why it was not accepted.
     pub error: Option<String>,
+}
+
+/// What an entry of a JSON object takes beside its texts, about.
+const ENTRY_BYTES: usize = 128;
+
+impl Weight for CallView {
+    fn bytes(&self) -> usize {
+        let text = |value: &Value| value.as_str().map_or(0, str::len);
+        let args: usize = self.args.iter().map(|(name, value)| ENTRY_BYTES + name.len() + text(value)).sum();
+        size_of::<Self>() + self.method.len() + args + lengths(&[&self.description])
+    }
+}
+
+impl Weight for DeliveryView {
+    fn bytes(&self) -> usize {
+        size_of::<Self>() + lengths(&[&self.error])
+    }
 }

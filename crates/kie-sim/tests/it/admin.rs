@@ -30,6 +30,26 @@ async fn scripts_are_added_shown_and_cleared() {
 }
 
 #[tokio::test]
+async fn what_has_no_place_is_refused_in_words() {
+    let bench = Bench::start().await;
+    let refusal = async |path: &str, body: Value| {
+        let answer = bench.http.post(bench.at(path)).json(&body).send().await.unwrap();
+        let status = answer.status();
+        (status.as_u16(), answer.json::<Value>().await.unwrap()["error"].as_str().unwrap().to_owned())
+    };
+    let script = json!({"fault": "record=500"});
+    let full = bench.http.post(bench.at("sim/script")).json(&vec![&script; 10_000]).send().await.unwrap();
+    assert_eq!(full.json::<Value>().await.unwrap()["ids"].as_array().unwrap().len(), 10_000);
+    let (status, words) = refusal("sim/script", script).await;
+    assert!(status == 422 && words.contains("10000 scripts"), "{status} {words}");
+    let record = json!({"path": "/api/v1/veo/record-info", "task": "", "answer": {}});
+    let (status, words) = refusal("sim/records", record).await;
+    assert!(status == 422 && words.contains("task id"), "{status} {words}");
+    let (status, words) = refusal("sim/records", json!({"path": "/x", "task": "a1", "answer": {}})).await;
+    assert!(status == 422 && words.contains("no status path"), "{status} {words}");
+}
+
+#[tokio::test]
 async fn tasks_are_seen_ended_and_forgotten() {
     let bench = Bench::start().await;
     let receiver = Receiver::start(&[]).await;
