@@ -83,6 +83,7 @@ create table kie.job (
   asked_at         timestamptz,
   favourite        boolean not null default false,
   hidden_at        timestamptz,
+  purged           boolean not null default false,
   constraint job_order_key unique (account_id, idem_key, idem_index),
   constraint job_wake_check check (wake_at is not null or state in ('done', 'failed', 'canceled')),
   constraint job_failed_check check (state <> 'failed' or cause is not null),
@@ -97,7 +98,8 @@ create index job_library on kie.job (account_id, id desc);
 create index job_changed on kie.job (account_id, updated_at);
 create index job_updated on kie.job (updated_at);
 create index job_batch on kie.job (batch_id) where batch_id is not null;
-create index job_hidden on kie.job (hidden_at) where hidden_at is not null;
+-- Hidden ones whose files have not been looked through since one was stored.
+create index job_hidden on kie.job (hidden_at) where hidden_at is not null and not purged;
 
 -- Counts in the middle of an order, once its account is locked: each of its queries sees what is committed by then, which
 -- the statement's own snapshot does not. So parallel orders keep the limit.
@@ -105,6 +107,13 @@ create function kie.open_jobs(account uuid) returns bigint language plpgsql vola
 begin
   return (select count(*) from kie.job where account_id = account
     and state in ('pending', 'submitting', 'unclear', 'running', 'storing'));
+end
+$$;
+
+-- Looks in the same way, once a job is locked, whether its owner was erased while the step waited for that lock.
+create function kie.is_closed(owner uuid) returns boolean language plpgsql volatile set search_path = '' as $$
+begin
+  return exists (select from kie.account where id = owner and closed_at is not null);
 end
 $$;
 
@@ -174,13 +183,17 @@ create table kie.asset (
   provider_copy_until  timestamptz,
   created_at           timestamptz not null,
   deleted_at           timestamptz,
+  doomed               boolean not null default false,
   constraint asset_place_key unique (job_id, role, idx),
   constraint asset_stored_check check (state <> 'stored'
                          or (content_type is not null and bytes is not null and length(sha256) = 32)),
   constraint asset_job_check check ((role = 'upload') = (job_id is null))
 );
-create index asset_account on kie.asset (account_id);
+create index asset_account on kie.asset (account_id, id);
 create index asset_awaited on kie.asset (created_at) where role = 'upload' and state = 'pending' and deleted_at is null;
+create index asset_upload on kie.asset (account_id) where role = 'upload' and deleted_at is null;
+-- Marked as deleted, but the bytes are still to go.
+create index asset_doomed on kie.asset (id) where doomed;
 
 create table kie.delivery (
   id            uuid primary key,
@@ -236,6 +249,7 @@ create table kie.orphan (
   times    integer not null default 1,
   primary key (source, task_id)
 );
+create index orphan_last_at on kie.orphan (last_at);
 
 create table kie.create_slot (
   number      integer primary key,

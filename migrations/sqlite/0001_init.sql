@@ -82,6 +82,7 @@ create table job (
   asked_at         integer,
   favourite        integer not null default 0,
   hidden_at        integer,
+  purged           integer not null default 0,
   constraint job_order_key unique (account_id, idem_key, idem_index),
   constraint job_wake_check check (wake_at is not null or state in ('done', 'failed', 'canceled')),
   constraint job_failed_check check (state <> 'failed' or cause is not null),
@@ -96,7 +97,8 @@ create index job_library on job (account_id, id desc);
 create index job_changed on job (account_id, updated_at);
 create index job_updated on job (updated_at);
 create index job_batch on job (batch_id) where batch_id is not null;
-create index job_hidden on job (hidden_at) where hidden_at is not null;
+-- Hidden ones whose files have not been looked through since one was stored.
+create index job_hidden on job (hidden_at) where hidden_at is not null and purged = 0;
 
 create table attempt (
   job_id    blob not null references job (id) on delete restrict,
@@ -163,13 +165,17 @@ create table asset (
   provider_copy_until  integer,
   created_at           integer not null,
   deleted_at           integer,
+  doomed               integer not null default 0,
   constraint asset_place_key unique (job_id, role, idx),
   constraint asset_stored_check check (state <> 'stored'
                          or (content_type is not null and bytes is not null and length(sha256) = 32)),
   constraint asset_job_check check ((role = 'upload') = (job_id is null))
 ) strict;
-create index asset_account on asset (account_id);
+create index asset_account on asset (account_id, id);
 create index asset_awaited on asset (created_at) where role = 'upload' and state = 'pending' and deleted_at is null;
+create index asset_upload on asset (account_id) where role = 'upload' and deleted_at is null;
+-- Marked as deleted, but the bytes are still to go.
+create index asset_doomed on asset (id) where doomed = 1;
 
 create table delivery (
   id            blob primary key,
@@ -225,6 +231,7 @@ create table orphan (
   times    integer not null default 1,
   primary key (source, task_id)
 ) strict;
+create index orphan_last_at on orphan (last_at);
 
 create table create_slot (
   number      integer primary key,

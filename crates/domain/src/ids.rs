@@ -12,12 +12,26 @@ macro_rules! id {
         pub struct $name(Uuid);
 
         impl $name {
+            /// Before every other.
+            pub const LOWEST: Self = Self(Uuid::nil());
+            /// After every other.
+            pub const HIGHEST: Self = Self(Uuid::max());
+
             /// A new id that sorts by `now`; its random part comes from `chance`.
             pub fn generate(now: Timestamp, chance: &dyn Chance) -> Self {
-                let millis = u64::try_from(now.as_millisecond()).unwrap_or(0);
                 let mut random = [0_u8; 10];
                 chance.fill(&mut random);
-                Self(Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
+                Self::made_of(now, &random)
+            }
+
+            /// The lowest id that may be generated at this moment or later.
+            pub fn first_at(now: Timestamp) -> Self {
+                Self::made_of(now, &[0; 10])
+            }
+
+            fn made_of(now: Timestamp, random: &[u8; 10]) -> Self {
+                let millis = u64::try_from(now.as_millisecond()).unwrap_or(0);
+                Self(Builder::from_unix_timestamp_millis(millis, random).into_uuid())
             }
 
             /// Takes an id that a row or a request carries.

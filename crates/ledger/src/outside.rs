@@ -1,12 +1,9 @@
 //! Movements that come from outside a job's life: top-ups, refunds, reversals, corrections.
 
 use domain::{AccountId, Book, Job, Money, TransferId, TransferKind};
-use store::{Credited, NewTransfer, Store, TransferFilter};
+use store::{Credited, NewTransfer, Store};
 
 use crate::{Ids, LedgerError};
-
-/// Movements of one job that are looked through for an earlier one.
-const MOVEMENTS_MAX: u32 = 1000;
 
 /// Money paid in.
 #[derive(Debug, Clone)]
@@ -89,11 +86,8 @@ pub async fn refund(store: &dyn Store, ids: &Ids, refund: &Refund<'_>) -> Result
 
 /// What was given back under this key before: a repeat of "all that is left" means what was left at first.
 async fn given_before(store: &dyn Store, refund: &Refund<'_>) -> Result<Option<Money>, LedgerError> {
-    let filter =
-        TransferFilter { job: Some(refund.job.id), limit: MOVEMENTS_MAX, ..TransferFilter::default() };
-    let key = unique_key(TransferKind::Refund, refund.key);
-    let known = store.list_transfers(&filter).await?;
-    Ok(known.into_iter().find(|known| known.key == key).map(|known| known.amount))
+    let known = store.transfers_by_key(&[unique_key(TransferKind::Refund, refund.key)]).await?;
+    Ok(known.into_iter().find(|known| known.job == Some(refund.job.id)).map(|known| known.amount))
 }
 
 /// Corrects a balance by an operator's order.
@@ -112,11 +106,14 @@ pub async fn adjust(
     write(store, ids, &[one]).await
 }
 
-/// Takes a top-up back: what is available from the account, the rest from the shop's losses.
+/// Takes a top-up back, once by its key: what is available from the account, the rest from the shop's losses.
 pub async fn reverse(store: &dyn Store, ids: &Ids, reversal: &Reversal<'_>) -> Result<Credited, LedgerError> {
     positive(reversal.amount)?;
     // The balance may change between the read and the write; the guard then refuses and the split is made anew.
     for _round in 0..8 {
+        if let Some(known) = reversed_before(store, reversal).await? {
+            return Ok(known);
+        }
         let Some(account) = store.find_account(reversal.account).await? else {
             return Err(store::StoreError::NotFound { what: "account" }.into());
         };
@@ -131,14 +128,35 @@ pub async fn reverse(store: &dyn Store, ids: &Ids, reversal: &Reversal<'_>) -> R
             }
         }
         if let [_, loss] = transfers.as_mut_slice() {
-            loss.key.push_str(":loss");
+            loss.key = loss_key(&loss.key);
         }
         match write(store, ids, &transfers).await {
-            Err(LedgerError::Short) => {}
+            // The same reversal was first: the next round finds the whole of it.
+            Ok(Credited::Replayed(_)) | Err(LedgerError::Short | LedgerError::KeyReused) => {}
             other => return other,
         }
     }
     Err(LedgerError::Short)
+}
+
+/// The reversal that this key made before. A repeat is the same one if it takes the same sum back, however that was split.
+async fn reversed_before(
+    store: &dyn Store,
+    reversal: &Reversal<'_>,
+) -> Result<Option<Credited>, LedgerError> {
+    let key = unique_key(TransferKind::Reversal, reversal.key);
+    let known = store.transfers_by_key(&[key.clone(), loss_key(&key)]).await?;
+    let Some(first) = known.first() else { return Ok(None) };
+    let sum = known.iter().try_fold(Money::ZERO, |sum, one| sum.plus(one.amount))?;
+    if first.account != reversal.account || sum != reversal.amount {
+        return Err(LedgerError::KeyReused);
+    }
+    Ok(Some(Credited::Replayed(known)))
+}
+
+/// The second key of a reversal; no caller's key has a space.
+fn loss_key(key: &str) -> String {
+    format!("{key} loss")
 }
 
 fn positive(amount: Money) -> Result<(), LedgerError> {

@@ -140,10 +140,16 @@ fn summary(job: &Job, currency: &Currency) -> String {
     if let PriceBasis::Imported { price } = &job.basis
         && job.price.is_zero()
     {
-        return format!(
-            "Taken over from the old shop, where it cost {}; no money moved here.",
-            money(*price)
-        );
+        let cost = money(*price);
+        // What was given back or kept for a lost result belongs to the account, not to the job.
+        return if job.state == JobState::Failed {
+            format!(
+                "Taken over from the old shop, where it cost {cost}; there is no result. If money moved for that, the \
+                 account's transfers say so."
+            )
+        } else {
+            format!("Taken over from the old shop, where it cost {cost}; no money moved here.")
+        };
     }
     if job.price.is_zero() {
         return "Free generation; no money moved.".to_owned();
@@ -165,10 +171,99 @@ fn summary(job: &Job, currency: &Currency) -> String {
         }
         JobState::Done => format!("{} was taken.{refunded}", money(job.captured)),
         JobState::Failed => format!("It failed; {} was given back.", money(job.released)),
+        JobState::Storing if job.gift => {
+            format!("{} was given back; the late result is a gift and is being stored.", money(job.released))
+        }
         JobState::Pending
         | JobState::Submitting
         | JobState::Unclear
         | JobState::Running
         | JobState::Storing => format!("{} is set aside.", money(job.held)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::{AccountId, MediaKind};
+
+    use super::*;
+
+    const PRICE: Money = Money::from_minor(100);
+
+    #[expect(
+        clippy::default_trait_access,
+        reason = "the type of the input is of a crate that is not named here"
+    )]
+    fn job(state: JobState, basis: PriceBasis, price: Money) -> Job {
+        let id = "01990000-0000-7000-8000-000000000001";
+        let given_back = state == JobState::Failed;
+        Job {
+            id: id.parse::<JobId>().unwrap(),
+            account: id.parse::<AccountId>().unwrap(),
+            model: "model".to_owned(),
+            kind: MediaKind::Image,
+            input: Default::default(),
+            prompt: None,
+            state,
+            gift: false,
+            late: false,
+            cause: None,
+            failure: None,
+            price,
+            basis,
+            held: price,
+            captured: Money::ZERO,
+            released: if given_back { price } else { Money::ZERO },
+            refunded: Money::ZERO,
+            outputs_ordered: 1,
+            batch: None,
+            key: "key".to_owned(),
+            recipients: Vec::new(),
+            request_id: "request".to_owned(),
+            attempts: 1,
+            cost: None,
+            task_id: None,
+            created_at: Timestamp::UNIX_EPOCH,
+            entered_at: Timestamp::UNIX_EPOCH,
+            updated_at: Timestamp::UNIX_EPOCH,
+            version: 1,
+            wake_at: None,
+            wake_seq: 0,
+            lease_until: None,
+            fence: 0,
+            deadline_at: None,
+            tries: 0,
+            hints: 0,
+            favourite: false,
+            hidden_at: None,
+        }
+    }
+
+    fn words(job: &Job) -> String {
+        job_receipt(job, &[], &[], &"RUB:2".parse().unwrap()).summary
+    }
+
+    #[test]
+    fn money_that_was_given_back_is_not_set_aside_any_more() {
+        let fixed = || PriceBasis::Fixed { catalogue: "1".to_owned() };
+        let held = job(JobState::Storing, fixed(), PRICE);
+        assert_eq!(words(&held), "1.00 RUB is set aside.");
+        let gift = Job { gift: true, released: PRICE, ..held };
+        assert_eq!(words(&gift), "1.00 RUB was given back; the late result is a gift and is being stored.");
+        let kept = Job { state: JobState::Done, ..gift };
+        assert_eq!(words(&kept), "1.00 RUB had been given back; the late result is a gift.");
+        assert_eq!(words(&job(JobState::Failed, fixed(), PRICE)), "It failed; 1.00 RUB was given back.");
+    }
+
+    #[test]
+    fn a_lost_row_of_an_old_shop_is_not_said_to_have_moved_no_money() {
+        let imported = || PriceBasis::Imported { price: PRICE };
+        let whole = words(&job(JobState::Done, imported(), Money::ZERO));
+        assert!(whole.ends_with("cost 1.00 RUB; no money moved here."), "{whole}");
+        let lost = words(&job(JobState::Failed, imported(), Money::ZERO));
+        assert!(lost.contains("1.00 RUB; there is no result") && !lost.contains("no money"), "{lost}");
+        // What was in flight had its money set aside here.
+        let in_flight = words(&job(JobState::Failed, imported(), PRICE));
+        assert_eq!(in_flight, "It failed; 1.00 RUB was given back.");
     }
 }

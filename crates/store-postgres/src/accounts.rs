@@ -55,8 +55,8 @@ impl AccountStore for PostgresStore {
         let rows = sqlx::query_as!(
             AccountRow,
             "select id, external_id, name, telegram_id, available, held, created_at, closed_at
-             from kie.account where ($1::uuid is null or id > $1) order by id limit $2",
-            after.map(AccountId::as_uuid),
+             from kie.account where id > $1 order by id limit $2",
+            after.unwrap_or(AccountId::LOWEST).as_uuid(),
             i64::from(limit),
         );
         let rows = rows.fetch_all(&self.pool).await.map_err(store_error)?;
@@ -158,15 +158,15 @@ async fn find_by_telegram_id(store: &PostgresStore, telegram_id: i64) -> Result<
     Ok(row.fetch_optional(&store.pool).await.map_err(store_error)?.map(Account::from))
 }
 
-/// Jobs first, then the account, as everywhere; then the jobs that came in between.
+/// Jobs first, then the account, as everywhere; then the jobs that came in between. Open jobs are locked even if nothing of
+/// them changes, so that a step which ends one comes before or sees the account closed.
 async fn erase(store: &PostgresStore, id: AccountId, at: Timestamp) -> Result<(), StoreError> {
     let mut transaction = store.pool.begin().await.map_err(store_error)?;
     for round in 0..2 {
         sqlx::query!(
             "with own as materialized (
                select id from kie.job where account_id = $1
-                 and (hidden_at is null or prompt is not null or recipients <> '[]'
-                   or (input <> '{}' and state in ('done', 'failed', 'canceled')))
+                 and (hidden_at is null or prompt is not null or recipients <> '[]' or input <> '{}')
                order by id for no key update
              )
              update kie.job j
@@ -192,10 +192,15 @@ async fn erase(store: &PostgresStore, id: AccountId, at: Timestamp) -> Result<()
             }
         }
     }
-    let owed =
-        sqlx::query!("delete from kie.delivery where account_id = $1 and state <> 'done'", id.as_uuid());
+    let owed = sqlx::query!(
+        "delete from kie.delivery d using kie.job j where j.account_id = $1 and d.job_id = j.id and d.state <> 'done'",
+        id.as_uuid(),
+    );
     owed.execute(&mut *transaction).await.map_err(store_error)?;
-    let made = sqlx::query!("update kie.delivery set address = id::text where account_id = $1", id.as_uuid());
+    let made = sqlx::query!(
+        "update kie.delivery d set address = d.id::text from kie.job j where j.account_id = $1 and d.job_id = j.id",
+        id.as_uuid(),
+    );
     made.execute(&mut *transaction).await.map_err(store_error)?;
     let tokens = sqlx::query!("delete from kie.token where account_id = $1", id.as_uuid());
     tokens.execute(&mut *transaction).await.map_err(store_error)?;

@@ -2,12 +2,15 @@
 
 use async_trait::async_trait;
 use domain::{AccountId, Asset, AssetId, JobId, MediaKind, Scope, Timestamp};
-use store::{AssetStore, NewAsset, ProviderCopy, StoreError, StoredFile};
+use sqlx::PgConnection;
+use store::{AssetStore, NewAsset, ProviderCopy, PurgedAsset, StoreError, StoredFile};
 use uuid::Uuid;
 
 use crate::PostgresStore;
 use crate::error::{retrying, store_error};
 use crate::row::{AssetRow, all, clean, column, moment};
+
+mod purge;
 
 /// Every column of an asset, in the order of [`AssetRow`]; the table is called `a`.
 macro_rules! assets {
@@ -27,23 +30,8 @@ macro_rules! assets {
 #[async_trait]
 impl AssetStore for PostgresStore {
     async fn add_asset(&self, asset: &NewAsset, at: Timestamp) -> Result<(), StoreError> {
-        sqlx::query!(
-            "insert into kie.asset (id, account_id, job_id, idx, role, kind, state, source_url, object, created_at)
-             values ($1, $2, $3, $4, $5, $6, 'pending', $7, $8, $9)",
-            asset.id.as_uuid(),
-            asset.account.as_uuid(),
-            asset.job.map(JobId::as_uuid),
-            column::<i16, _>(asset.index)?,
-            asset.role.as_str(),
-            asset.kind.as_str(),
-            asset.source_url.as_deref().map(clean),
-            asset.object,
-            moment(at),
-        )
-        .execute(&self.pool)
-        .await
-        .map_err(store_error)?;
-        Ok(())
+        let mut connection = self.pool.acquire().await.map_err(store_error)?;
+        insert(&mut connection, asset, at).await
     }
 
     async fn asset_stored(
@@ -118,16 +106,16 @@ impl AssetStore for PostgresStore {
     }
 
     async fn set_provider_copy(&self, id: AssetId, copy: &ProviderCopy) -> Result<(), StoreError> {
-        sqlx::query!(
+        let kept = sqlx::query!(
             "update kie.asset set provider_copy = $2, provider_copy_until = $3 where id = $1",
             id.as_uuid(),
             clean(&copy.url),
             moment(copy.until),
-        )
-        .execute(&self.pool)
-        .await
-        .map_err(store_error)?;
-        Ok(())
+        );
+        match kept.execute(&self.pool).await.map_err(store_error)?.rows_affected() {
+            0 => Err(StoreError::NotFound { what: "asset" }),
+            _ => Ok(()),
+        }
     }
 
     async fn find_asset(&self, id: AssetId, scope: Scope) -> Result<Option<Asset>, StoreError> {
@@ -155,43 +143,31 @@ impl AssetStore for PostgresStore {
         all(rows.fetch_all(&self.pool).await.map_err(store_error)?)
     }
 
-    async fn purgeable_assets(
+    async fn purge_assets(
         &self,
         hidden_before: Timestamp,
         upload_before: Timestamp,
+        at: Timestamp,
         limit: u32,
-    ) -> Result<Vec<Asset>, StoreError> {
-        let rows = assets!(
-            "select ",
-            " from kie.asset a join (
-                (select a.id from kie.job j join kie.asset a on a.job_id = j.id
-                 where j.hidden_at < $1 and a.state = 'stored' and a.deleted_at is null order by j.hidden_at limit $3)
-                union all
-                (select a.id from kie.account c join kie.asset a on a.account_id = c.id
-                 where c.closed_at < $1 and a.role = 'upload' and a.deleted_at is null limit $3)
-                union all
-                (select id from kie.asset
-                 where role = 'upload' and state = 'pending' and deleted_at is null and created_at < $2 limit $3)
-              ) old on old.id = a.id
-              limit $3",
-            moment(hidden_before),
-            moment(upload_before),
-            i64::from(limit),
-        );
-        all(rows.fetch_all(&self.pool).await.map_err(store_error)?)
+    ) -> Result<Vec<PurgedAsset>, StoreError> {
+        retrying(|| purge::mark(self, hidden_before, upload_before, at, limit)).await?;
+        purge::marked(self, limit).await
     }
 
-    async fn assets_deleted(&self, ids: &[AssetId], at: Timestamp) -> Result<(), StoreError> {
+    async fn bytes_gone(&self, ids: &[AssetId]) -> Result<(), StoreError> {
         let ids: Vec<Uuid> = ids.iter().map(|id| id.as_uuid()).collect();
-        sqlx::query!(
-            "update kie.asset set deleted_at = $2 where id = any($1) and deleted_at is null",
-            &ids,
-            moment(at)
-        )
-        .execute(&self.pool)
-        .await
-        .map_err(store_error)?;
+        let gone = sqlx::query!("update kie.asset set doomed = false where id = any($1) and doomed", &ids);
+        gone.execute(&self.pool).await.map_err(store_error)?;
         Ok(())
+    }
+
+    async fn give_up_asset(&self, id: AssetId, at: Timestamp) -> Result<bool, StoreError> {
+        let given_up = sqlx::query!(
+            "update kie.asset set deleted_at = $2 where id = $1 and state = 'stored' and deleted_at is null",
+            id.as_uuid(),
+            moment(at),
+        );
+        Ok(given_up.execute(&self.pool).await.map_err(store_error)?.rows_affected() > 0)
     }
 
     async fn list_stored_assets(
@@ -200,17 +176,34 @@ impl AssetStore for PostgresStore {
         after: Option<AssetId>,
         limit: u32,
     ) -> Result<Vec<Asset>, StoreError> {
-        let rows = assets!(
-            "select ",
-            " from kie.asset a
-              where a.state = 'stored' and a.deleted_at is null and ($1::uuid is null or a.id > $1)
-                and ($3::uuid is null or a.account_id = $3)
-              order by a.id limit $2",
-            after.map(AssetId::as_uuid),
-            i64::from(limit),
-            scope.account().map(AccountId::as_uuid),
-        );
-        all(rows.fetch_all(&self.pool).await.map_err(store_error)?)
+        let (after, limit) = (after.unwrap_or(AssetId::LOWEST).as_uuid(), i64::from(limit));
+        let rows = match scope.account() {
+            Some(account) => {
+                assets!(
+                    "select ",
+                    " from kie.asset a
+                      where a.account_id = $1 and a.id > $2 and a.state = 'stored' and a.deleted_at is null
+                      order by a.id limit $3",
+                    account.as_uuid(),
+                    after,
+                    limit,
+                )
+                .fetch_all(&self.pool)
+                .await
+            }
+            None => {
+                assets!(
+                    "select ",
+                    " from kie.asset a where a.id > $1 and a.state = 'stored' and a.deleted_at is null
+                      order by a.id limit $2",
+                    after,
+                    limit,
+                )
+                .fetch_all(&self.pool)
+                .await
+            }
+        };
+        all(rows.map_err(store_error)?)
     }
 
     async fn set_thumbnail(&self, id: AssetId, thumbnail: &str, at: Timestamp) -> Result<bool, StoreError> {
@@ -237,7 +230,29 @@ impl AssetStore for PostgresStore {
     }
 }
 
-/// The job is locked before its asset, as in a step. Uploads have no job and no fence.
+/// Writes a `pending` row.
+pub(crate) async fn insert(db: &mut PgConnection, asset: &NewAsset, at: Timestamp) -> Result<(), StoreError> {
+    sqlx::query!(
+        "insert into kie.asset (id, account_id, job_id, idx, role, kind, state, source_url, object, created_at)
+         values ($1, $2, $3, $4, $5, $6, 'pending', $7, $8, $9)",
+        asset.id.as_uuid(),
+        asset.account.as_uuid(),
+        asset.job.map(JobId::as_uuid),
+        column::<i16, _>(asset.index)?,
+        asset.role.as_str(),
+        asset.kind.as_str(),
+        asset.source_url.as_deref().map(clean),
+        clean(&asset.object),
+        moment(at),
+    )
+    .execute(db)
+    .await
+    .map_err(store_error)?;
+    Ok(())
+}
+
+/// The job is locked before its asset, as in a step; with a file more it may have to be purged anew. Uploads have no job and
+/// no fence.
 async fn stored(
     store: &PostgresStore,
     id: AssetId,
@@ -247,7 +262,7 @@ async fn stored(
 ) -> Result<bool, StoreError> {
     let written = sqlx::query!(
         "with moved as (
-           update kie.job j set updated_at = $3, version = j.version + 1
+           update kie.job j set updated_at = $3, version = j.version + 1, purged = false
            from kie.asset a
            where a.id = $1 and a.state = 'pending' and j.id = a.job_id and ($2::bigint is null or j.fence = $2)
            returning j.id

@@ -34,7 +34,7 @@ impl CallbackStore for PostgresStore {
     async fn add_orphan(&self, source: &str, task_id: &str, at: Timestamp) -> Result<(), StoreError> {
         sqlx::query!(
             "insert into kie.orphan as o (source, task_id, at, last_at) values ($1, $2, $3, $3)
-             on conflict (source, task_id) do update set times = o.times + 1, last_at = excluded.last_at",
+             on conflict (source, task_id) do update set times = o.times + 1, last_at = greatest(o.last_at, excluded.last_at)",
             clean(source),
             clean(task_id),
             moment(at),
@@ -46,13 +46,21 @@ impl CallbackStore for PostgresStore {
     }
 
     async fn delete_callbacks(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        let deleted = sqlx::query!(
-            "delete from kie.callback where ctid = any(array(
-               select ctid from kie.callback where at < $1 order by at limit $2 for update skip locked))",
+        let deleted = sqlx::query_scalar!(
+            r#"with old as (
+                 delete from kie.callback where ctid = any(array(
+                   select ctid from kie.callback where at < $1 order by at limit $2 for update skip locked))
+                 returning 1
+               ), lone as (
+                 delete from kie.orphan where ctid = any(array(
+                   select ctid from kie.orphan where last_at < $1 order by last_at limit $2 for update skip locked))
+                 returning 1
+               )
+               select (select count(*) from old) + (select count(*) from lone) as "deleted!""#,
             moment(before),
             i64::from(limit),
         );
-        Ok(deleted.execute(&self.pool).await.map_err(store_error)?.rows_affected())
+        number("callback", "count", deleted.fetch_one(&self.pool).await.map_err(store_error)?)
     }
 }
 

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::PostgresStore;
 use crate::error::{retrying, store_error};
-use crate::row::{DeliveryRow, all, clean, moment};
+use crate::row::{DeliveryRow, all, clean, moment, readable};
 
 /// Every column of a delivery, in the order of [`DeliveryRow`]; the table or CTE is called `d`.
 macro_rules! deliveries {
@@ -48,7 +48,8 @@ impl DeliveryStore for PostgresStore {
             moment(lease_until),
             i64::from(limit),
         );
-        all(rows.fetch_all(&self.pool).await.map_err(store_error)?)
+        let rows = rows.fetch_all(&self.pool).await.map_err(store_error)?;
+        Ok(readable("delivery", rows, |row| row.id))
     }
 
     async fn record_delivery(
@@ -91,10 +92,10 @@ impl DeliveryStore for PostgresStore {
         let rows = deliveries!(
             "select ",
             " from kie.delivery d where d.state = 'dead' and ($1::uuid is null or d.account_id = $1)
-                and ($2::uuid is null or d.id < $2)
+                and d.id < $2
               order by d.id desc limit $3",
             account.map(AccountId::as_uuid),
-            before.map(DeliveryId::as_uuid),
+            before.unwrap_or(DeliveryId::HIGHEST).as_uuid(),
             i64::from(limit),
         );
         all(rows.fetch_all(&self.pool).await.map_err(store_error)?)

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use domain::{AccountId, Cause, Decimal, JobId, Money};
 use sqlx::PgConnection;
 use store::{
-    ANY_BODY, ImportStore, Imported, NewAccount, NewAsset, NewImport, NewTransfer, SourceNoun, StoreError,
+    ANY_BODY, ImportStore, Imported, NewAccount, NewImport, NewTransfer, SourceNoun, StoreError,
     account_delta,
 };
 use uuid::Uuid;
@@ -91,7 +91,7 @@ async fn write(store: &PostgresStore, import: &NewImport) -> Result<bool, StoreE
     if let Some(job) = &import.write {
         insert_job(db, &job.row).await?;
         for asset in &job.assets {
-            insert_asset(db, asset, import).await?;
+            crate::assets::insert(db, asset, import.at).await?;
         }
         write_in(db, &Lines::of(job.row.id.as_uuid(), &job.timeline), moment(import.at)).await?;
     }
@@ -183,26 +183,6 @@ async fn insert_job(db: &mut PgConnection, job: &domain::Job) -> Result<(), Stor
         );
         added.execute(db).await.map_err(store_error)?;
     }
-    Ok(())
-}
-
-async fn insert_asset(db: &mut PgConnection, asset: &NewAsset, import: &NewImport) -> Result<(), StoreError> {
-    sqlx::query!(
-        "insert into kie.asset (id, account_id, job_id, idx, role, kind, state, source_url, object, created_at)
-         values ($1, $2, $3, $4, $5, $6, 'pending', $7, $8, $9)",
-        asset.id.as_uuid(),
-        asset.account.as_uuid(),
-        asset.job.map(JobId::as_uuid),
-        column::<i16, _>(asset.index)?,
-        asset.role.as_str(),
-        asset.kind.as_str(),
-        asset.source_url.as_deref().map(clean),
-        clean(&asset.object),
-        moment(import.at) as _,
-    )
-    .execute(db)
-    .await
-    .map_err(store_error)?;
     Ok(())
 }
 

@@ -60,22 +60,68 @@ impl ReportStore for PostgresStore {
     async fn stuck_jobs(
         &self,
         limits: &StuckLimits,
+        since: Option<Timestamp>,
         now: Timestamp,
         limit: u32,
     ) -> Result<Vec<Job>, StoreError> {
-        let before = |age| moment(now.saturating_sub(age).unwrap_or(Timestamp::MIN));
+        let born = Born::of(limits, now);
         let rows = jobs!(
             "select ",
             " from kie.job j
               where j.state in ('pending', 'submitting', 'unclear', 'running', 'storing')
-                and j.created_at < case j.kind when 'video' then $1 when 'audio' then $2 else $3::timestamptz end
-              order by j.created_at, j.id limit $4",
-            before(limits.video),
-            before(limits.audio),
-            before(limits.image),
+                and j.created_at < greatest(
+                  case j.kind when 'video' then $1 when 'audio' then $2 else $3::timestamptz end,
+                  (select max(m.born) from unnest($4::text[], $5::timestamptz[]) m(model, born) where m.model = j.model))
+                and ($6::timestamptz is null or j.created_at >= $6)
+              order by j.created_at, j.id limit $7",
+            born.video,
+            born.audio,
+            born.image,
+            &born.models,
+            &born.by_model as &[Moment],
+            since.map(moment) as _,
             i64::from(limit),
         );
         all(rows.fetch_all(&self.pool).await.map_err(store_error)?)
+    }
+
+    async fn count_stuck(&self, limits: &StuckLimits, now: Timestamp) -> Result<u64, StoreError> {
+        let born = Born::of(limits, now);
+        let count = sqlx::query_scalar!(
+            r#"select count(*) as "count!" from kie.job j
+               where j.state in ('pending', 'submitting', 'unclear', 'running', 'storing')
+                 and j.created_at < greatest(
+                   case j.kind when 'video' then $1 when 'audio' then $2 else $3::timestamptz end,
+                   (select max(m.born) from unnest($4::text[], $5::timestamptz[]) m(model, born) where m.model = j.model))"#,
+            born.video,
+            born.audio,
+            born.image,
+            &born.models,
+            &born.by_model as &[Moment],
+        );
+        number("job", "count", count.fetch_one(&self.pool).await.map_err(store_error)?)
+    }
+}
+
+/// The moments before which what is stuck was ordered.
+struct Born {
+    image: Moment,
+    audio: Moment,
+    video: Moment,
+    models: Vec<String>,
+    by_model: Vec<Moment>,
+}
+
+impl Born {
+    fn of(limits: &StuckLimits, now: Timestamp) -> Self {
+        let before = |age| moment(now.saturating_sub(age).unwrap_or(Timestamp::MIN));
+        Self {
+            image: before(limits.image),
+            audio: before(limits.audio),
+            video: before(limits.video),
+            models: limits.models.iter().map(|(model, _)| model.clone()).collect(),
+            by_model: limits.models.iter().map(|(_, age)| before(*age)).collect(),
+        }
     }
 }
 
@@ -195,9 +241,7 @@ async fn oldest_due(snapshot: &mut PgConnection, now: Moment) -> Result<Option<T
 }
 
 async fn orphans(snapshot: &mut PgConnection, since: Moment) -> Result<u64, StoreError> {
-    let orphans = sqlx::query_scalar!(
-        r#"select coalesce(sum(times), 0)::bigint as "times!" from kie.orphan where last_at >= $1"#,
-        since
-    );
-    number("orphan", "times", orphans.fetch_one(snapshot).await.map_err(store_error)?)
+    let orphans =
+        sqlx::query_scalar!(r#"select count(*) as "count!" from kie.orphan where last_at >= $1"#, since);
+    number("orphan", "count", orphans.fetch_one(snapshot).await.map_err(store_error)?)
 }

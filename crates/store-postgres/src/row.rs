@@ -366,6 +366,22 @@ where
     rows.into_iter().map(T::try_from).collect()
 }
 
+/// The rows of a claim that can be read. One that cannot keeps its lease and is told of: it must not hold up the others.
+pub(crate) fn readable<Row, T>(table: &'static str, rows: Vec<Row>, id_of: impl Fn(&Row) -> Uuid) -> Vec<T>
+where
+    T: TryFrom<Row, Error = StoreError>,
+{
+    let read = |row: Row| {
+        let id = id_of(&row);
+        T::try_from(row)
+            .inspect_err(|error| {
+                tracing::error!(table, %id, error = error as &dyn std::error::Error, "row.unreadable");
+            })
+            .ok()
+    };
+    rows.into_iter().filter_map(read).collect()
+}
+
 /// A word of a closed list.
 pub(crate) fn word<T>(table: &'static str, column: &'static str, text: &str) -> Result<T, StoreError>
 where

@@ -15,7 +15,7 @@ const TABLES: &[(&str, &str)] = &[
     ("act", "at command reason seq subject"),
     (
         "asset",
-        "account_id bytes content_type created_at deleted_at duration_ms first_try_at height id idx job_id kind \
+        "account_id bytes content_type created_at deleted_at doomed duration_ms first_try_at height id idx job_id kind \
          last_error object provider_copy provider_copy_until role sha256 source_url state thumbnail tries width",
     ),
     ("attempt", "answer job_id number provider sent_at task_at task_id"),
@@ -33,7 +33,7 @@ const TABLES: &[(&str, &str)] = &[
     (
         "job",
         "account_id asked_at attempts basis batch_id captured cause cost created_at deadline_at entered_at failure \
-         favourite fence fingerprint gift held hidden_at hints id idem_index idem_key input kind late lease_until model \
+         favourite fence fingerprint gift held hidden_at purged hints id idem_index idem_key input kind late lease_until model \
          outputs_ordered price prompt provider recipients recorded_at refunded released request_id state task_id tries updated_at \
          version wake_at wake_seq",
     ),

@@ -52,7 +52,7 @@ impl ShopStore for PostgresStore {
     async fn heartbeat(&self, process: &str, at: Timestamp) -> Result<(), StoreError> {
         sqlx::query!(
             "insert into kie.process (name, seen_at) values ($1, $2)
-             on conflict (name) do update set seen_at = excluded.seen_at",
+             on conflict (name) do update set seen_at = greatest(process.seen_at, excluded.seen_at)",
             clean(process),
             moment(at),
         )
@@ -66,6 +66,16 @@ impl ShopStore for PostgresStore {
         let rows = sqlx::query!("select name, seen_at from kie.process order by name");
         let rows = rows.fetch_all(&self.pool).await.map_err(store_error)?;
         Ok(rows.into_iter().map(|row| (row.name, row.seen_at.to_jiff())).collect())
+    }
+
+    async fn forget_processes(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        let forgotten = sqlx::query!(
+            "delete from kie.process where name = any(array(
+               select name from kie.process where seen_at < $1 order by name limit $2 for update skip locked))",
+            moment(before),
+            i64::from(limit),
+        );
+        Ok(forgotten.execute(&self.pool).await.map_err(store_error)?.rows_affected())
     }
 
     fn describe(&self) -> String {

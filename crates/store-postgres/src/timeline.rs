@@ -36,8 +36,10 @@ impl Lines {
         for entry in entries {
             if let Some(fold) = &entry.fold {
                 let place = *folded.entry(fold).or_insert(self.jobs.len());
-                if let Some(times) = self.times.get_mut(place) {
+                if let (Some(times), Some(detail)) = (self.times.get_mut(place), self.details.get_mut(place))
+                {
                     *times = times.saturating_add(1);
+                    *detail = entry.detail.as_deref().map(clean);
                     continue;
                 }
             }
@@ -66,7 +68,8 @@ pub(crate) async fn write_in(db: &mut PgConnection, lines: &Lines, at: Moment) -
            with ordinality as n(job_id, times, source, event, detail, fold, place)
          order by n.place
          on conflict (job_id, fold) where fold is not null
-         do update set times = t.times + excluded.times, last_at = excluded.last_at",
+         do update set times = t.times + excluded.times, last_at = greatest(t.last_at, excluded.last_at),
+           detail = excluded.detail",
         &lines.jobs,
         &lines.times,
         &lines.sources,

@@ -64,7 +64,7 @@ impl TransferStore for PostgresStore {
             if let Some(replay) = replay(self, transfers).await? {
                 return Ok(replay);
             }
-            must_exist(self, first).await?;
+            must_exist(self, transfers).await?;
         }
         Err(StoreError::Unavailable("movements with this key keep racing".into()))
     }
@@ -78,14 +78,15 @@ impl TransferStore for PostgresStore {
     async fn list_transfers(&self, filter: &TransferFilter) -> Result<Vec<Transfer>, StoreError> {
         let (account, job) =
             (filter.account.map(domain::AccountId::as_uuid), filter.job.map(domain::JobId::as_uuid));
-        let before = filter.before.map(TransferId::as_uuid);
+        // A bound that may be absent would be no bound in a cached plan.
+        let before = filter.before.unwrap_or(TransferId::HIGHEST).as_uuid();
         let rows = match (account, job) {
             // Each has its own index; a condition that may be absent would hide it from a cached plan.
             (_, Some(job)) => {
                 sqlx::query_as!(
                     TransferRow,
                     "select id, account_id, job_id, kind, key, debit, credit, amount, reason, at from kie.transfer
-                     where job_id = $1 and ($2::uuid is null or account_id = $2) and ($3::uuid is null or id < $3)
+                     where job_id = $1 and ($2::uuid is null or account_id = $2) and id < $3
                      order by id desc limit $4",
                     job,
                     account,
@@ -99,7 +100,7 @@ impl TransferStore for PostgresStore {
                 sqlx::query_as!(
                     TransferRow,
                     "select id, account_id, job_id, kind, key, debit, credit, amount, reason, at from kie.transfer
-                     where account_id = $1 and ($2::uuid is null or id < $2) order by id desc limit $3",
+                     where account_id = $1 and id < $2 order by id desc limit $3",
                     account,
                     before,
                     i64::from(filter.limit),
@@ -111,7 +112,7 @@ impl TransferStore for PostgresStore {
                 sqlx::query_as!(
                     TransferRow,
                     "select id, account_id, job_id, kind, key, debit, credit, amount, reason, at from kie.transfer
-                     where ($1::uuid is null or id < $1) order by id desc limit $2",
+                     where id < $1 order by id desc limit $2",
                     before,
                     i64::from(filter.limit),
                 )
@@ -120,6 +121,16 @@ impl TransferStore for PostgresStore {
             }
         };
         all(rows.map_err(store_error)?)
+    }
+
+    async fn transfers_by_key(&self, keys: &[String]) -> Result<Vec<Transfer>, StoreError> {
+        let rows = sqlx::query_as!(
+            TransferRow,
+            "select id, account_id, job_id, kind, key, debit, credit, amount, reason, at from kie.transfer
+             where key = any($1) order by array_position($1, key)",
+            keys,
+        );
+        all(rows.fetch_all(&self.pool).await.map_err(store_error)?)
     }
 
     async fn find_transfer(&self, id: TransferId, scope: Scope) -> Result<Option<Transfer>, StoreError> {
@@ -134,7 +145,8 @@ impl TransferStore for PostgresStore {
     }
 }
 
-/// Writes the movements unless the first one's key is used. A refund locks its job before the account, as steps do.
+/// Writes the movements unless the first one's key is used. A refund locks its job before the account, as steps do; the
+/// account is locked before it is asked whether it is closed, so that an erasure comes before or after, never between.
 async fn write(store: &PostgresStore, transfers: &[NewTransfer], at: Timestamp) -> Result<bool, StoreError> {
     let Some(first) = transfers.first() else { return Ok(false) };
     let delta = account_delta(transfers).map_err(|error| StoreError::Internal(error.into()))?;
@@ -149,14 +161,18 @@ async fn write(store: &PostgresStore, transfers: &[NewTransfer], at: Timestamp) 
              where id = $11 and not exists (select from kie.transfer where key = ($5::text[])[1])
                and account_id = ($2::uuid[])[1]
              returning id
+           ), owner as materialized (
+             select id from kie.account
+             where id = ($2::uuid[])[1] and (closed_at is null or $13::bigint <= 0)
+               and ($11::uuid is null or exists (select from refunded))
+             for no key update
            ), first as (
              insert into kie.transfer (id, account_id, job_id, kind, key, debit, credit, amount, reason, at)
              select n.id, n.account_id, n.job_id, n.kind, n.key, n.debit, n.credit, n.amount, n.reason, $10
              from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[],
                  $8::bigint[], $9::text[])
-               with ordinality as n(id, account_id, job_id, kind, key, debit, credit, amount, reason, place)
-             where n.place = 1 and ($11::uuid is null or exists (select from refunded))
-               and exists (select from kie.account where id = n.account_id)
+               with ordinality as n(id, account_id, job_id, kind, key, debit, credit, amount, reason, place), owner
+             where n.place = 1
              on conflict (key) do nothing
              returning account_id
            ), rest as (
@@ -198,13 +214,16 @@ async fn write(store: &PostgresStore, transfers: &[NewTransfer], at: Timestamp) 
     Ok(first_written)
 }
 
-/// The account of a movement, and the job of a refund, must be there.
-async fn must_exist(store: &PostgresStore, new: &NewTransfer) -> Result<(), StoreError> {
+/// The account of the movements must be there, open if they add to it, and so must the job of a refund.
+async fn must_exist(store: &PostgresStore, transfers: &[NewTransfer]) -> Result<(), StoreError> {
+    let Some(first) = transfers.first() else { return Ok(()) };
+    let delta = account_delta(transfers).map_err(|error| StoreError::Internal(error.into()))?;
     let found = sqlx::query!(
-        r#"select exists (select from kie.account where id = $1) as "account!",
+        r#"select exists (select from kie.account where id = $1 and (closed_at is null or $3::bigint <= 0)) as "account!",
              $2::uuid is null or exists (select from kie.job where id = $2 and account_id = $1) as "job!""#,
-        new.account.as_uuid(),
-        new.job.map(domain::JobId::as_uuid),
+        first.account.as_uuid(),
+        first.job.map(domain::JobId::as_uuid),
+        delta.available,
     );
     let found = found.fetch_one(&store.pool).await.map_err(store_error)?;
     match (found.account, found.job) {
@@ -218,13 +237,7 @@ async fn must_exist(store: &PostgresStore, new: &NewTransfer) -> Result<(), Stor
 async fn replay(store: &PostgresStore, transfers: &[NewTransfer]) -> Result<Option<Credited>, StoreError> {
     let Some(first) = transfers.first() else { return Ok(None) };
     let keys: Vec<String> = transfers.iter().map(|new| new.key.clone()).collect();
-    let rows = sqlx::query_as!(
-        TransferRow,
-        "select id, account_id, job_id, kind, key, debit, credit, amount, reason, at from kie.transfer
-         where key = any($1) order by seq",
-        &keys,
-    );
-    let rows: Vec<Transfer> = all(rows.fetch_all(&store.pool).await.map_err(store_error)?)?;
+    let rows = store.transfers_by_key(&keys).await?;
     let Some(known) = rows.iter().find(|known| known.key == first.key) else { return Ok(None) };
     let same = known.account == first.account
         && known.kind == first.kind

@@ -54,8 +54,7 @@ impl AccountStore for SqliteStore {
     }
 
     async fn list_accounts(&self, after: Option<AccountId>, limit: u32) -> Result<Vec<Account>, StoreError> {
-        // The nil id sorts before every other.
-        let after = after.map_or(Uuid::nil(), AccountId::as_uuid);
+        let after = after.unwrap_or(AccountId::LOWEST).as_uuid();
         let rows = account_rows!("where id > ?1 order by id limit ?2", after, limit);
         read_all(rows.fetch_all(self.readers()).await.meaning()?)
     }
@@ -204,15 +203,21 @@ async fn erase_in(db: &mut SqliteConnection, id: AccountId, at: Timestamp) -> Re
         return Err(NO_ACCOUNT);
     }
     sqlx::query!("delete from token where account_id = ?1", id).execute(&mut *db).await.meaning()?;
-    sqlx::query!("delete from delivery where account_id = ?1 and state <> 'done'", id)
-        .execute(&mut *db)
-        .await
-        .meaning()?;
-    sqlx::query!("update delivery set address = lower(hex(id)) where account_id = ?1", id)
-        .execute(&mut *db)
-        .await
-        .meaning()?;
-    // What is not final still has to be sent as it was ordered.
+    sqlx::query!(
+        "delete from delivery where job_id in (select id from job where account_id = ?1) and state <> 'done'",
+        id
+    )
+    .execute(&mut *db)
+    .await
+    .meaning()?;
+    sqlx::query!(
+        "update delivery set address = lower(hex(id)) where job_id in (select id from job where account_id = ?1)",
+        id
+    )
+    .execute(&mut *db)
+    .await
+    .meaning()?;
+    // What is not final still has to be sent as it was ordered; the step that ends it empties the input.
     sqlx::query!(
         "update job set prompt = null, recipients = '[]', hidden_at = coalesce(hidden_at, ?2),
            input = case when state in ('done', 'failed', 'canceled') then '{}' else input end,

@@ -3,12 +3,14 @@
 use async_trait::async_trait;
 use domain::{AccountId, Asset, AssetId, JobId, MediaKind, Scope, Timestamp};
 use sqlx::SqliteConnection;
-use store::{AssetStore, NewAsset, ProviderCopy, StoreError, StoredFile};
+use store::{AssetStore, NewAsset, ProviderCopy, PurgedAsset, StoreError, StoredFile};
 use uuid::Uuid;
 
 use crate::SqliteStore;
 use crate::row::{Cell, id_list, micros, read_all, read_one, to_integer};
 use crate::writer::{Meaning, never};
+
+mod purge;
 
 struct AssetRow {
     id: Uuid,
@@ -166,45 +168,44 @@ impl AssetStore for SqliteStore {
         read_all(rows.fetch_all(self.readers()).await.meaning()?)
     }
 
-    async fn purgeable_assets(
+    async fn purge_assets(
         &self,
         hidden_before: Timestamp,
         upload_before: Timestamp,
+        at: Timestamp,
         limit: u32,
-    ) -> Result<Vec<Asset>, StoreError> {
-        let (hidden_before, upload_before) = (micros(hidden_before), micros(upload_before));
-        let rows = asset_rows!(
-            "where id in (
-               select a.id from job j cross join asset a on a.job_id = j.id
-               where j.hidden_at < ?1 and a.state = 'stored' and a.deleted_at is null
-               union all
-               select a.id from account c cross join asset a on a.account_id = c.id
-               where c.closed_at < ?1 and a.role = 'upload' and a.deleted_at is null
-               union all
-               select id from asset
-               where role = 'upload' and state = 'pending' and deleted_at is null and created_at < ?2
-               limit ?3)",
-            hidden_before,
-            upload_before,
-            limit,
-        );
-        read_all(rows.fetch_all(self.readers()).await.meaning()?)
+    ) -> Result<Vec<PurgedAsset>, StoreError> {
+        let due = purge::Due { hidden_before, upload_before, at, limit };
+        self.write(never, move |db| Box::pin(async move { purge::purge_in(db, due).await })).await
     }
 
-    async fn assets_deleted(&self, ids: &[AssetId], at: Timestamp) -> Result<(), StoreError> {
-        let (ids, at) = (id_list(ids.iter().map(|id| id.as_uuid())), micros(at));
+    async fn bytes_gone(&self, ids: &[AssetId]) -> Result<(), StoreError> {
+        let ids = id_list(ids.iter().map(|id| id.as_uuid()));
         self.write(never, move |db| {
             Box::pin(async move {
                 sqlx::query!(
-                    "update asset set deleted_at = ?2
-                     where id in (select unhex(value) from json_each(?1)) and deleted_at is null",
+                    "update asset set doomed = 0 where id in (select unhex(value) from json_each(?1)) and doomed = 1",
                     ids,
-                    at,
                 )
                 .execute(db)
                 .await
                 .meaning()?;
                 Ok(())
+            })
+        })
+        .await
+    }
+
+    async fn give_up_asset(&self, id: AssetId, at: Timestamp) -> Result<bool, StoreError> {
+        let (id, at) = (id.as_uuid(), micros(at));
+        self.write(never, move |db| {
+            Box::pin(async move {
+                let given_up = sqlx::query!(
+                    "update asset set deleted_at = ?2 where id = ?1 and state = 'stored' and deleted_at is null",
+                    id,
+                    at,
+                );
+                Ok(given_up.execute(db).await.meaning()?.rows_affected() == 1)
             })
         })
         .await
@@ -216,16 +217,29 @@ impl AssetStore for SqliteStore {
         after: Option<AssetId>,
         limit: u32,
     ) -> Result<Vec<Asset>, StoreError> {
-        let after = after.map_or(Uuid::nil(), AssetId::as_uuid);
-        let account = scope.account().map(AccountId::as_uuid);
-        let rows = asset_rows!(
-            "where id > ?1 and state = 'stored' and deleted_at is null and (?3 is null or account_id = ?3)
-             order by id limit ?2",
-            after,
-            limit,
-            account,
-        );
-        read_all(rows.fetch_all(self.readers()).await.meaning()?)
+        let after = after.unwrap_or(AssetId::LOWEST).as_uuid();
+        let rows = match scope.account().map(AccountId::as_uuid) {
+            Some(account) => {
+                asset_rows!(
+                    "where account_id = ?1 and id > ?2 and state = 'stored' and deleted_at is null order by id limit ?3",
+                    account,
+                    after,
+                    limit,
+                )
+                .fetch_all(self.readers())
+                .await
+            }
+            None => {
+                asset_rows!(
+                    "where id > ?1 and state = 'stored' and deleted_at is null order by id limit ?2",
+                    after,
+                    limit,
+                )
+                .fetch_all(self.readers())
+                .await
+            }
+        };
+        read_all(rows.meaning()?)
     }
 
     async fn set_thumbnail(&self, id: AssetId, thumbnail: &str, at: Timestamp) -> Result<bool, StoreError> {
@@ -334,7 +348,8 @@ async fn lost_in(
     touch_job(db, id, lost.rows_affected(), at).await
 }
 
-/// What a reader of the job sees has changed, if a row was written; whether one was.
+/// What a reader of the job sees has changed, if a row was written; whether one was. With a file more it may have to be
+/// purged anew.
 async fn touch_job(
     db: &mut SqliteConnection,
     asset: Uuid,
@@ -346,7 +361,8 @@ async fn touch_job(
     }
     let at = micros(at);
     sqlx::query!(
-        "update job set version = version + 1, updated_at = ?2 where id = (select job_id from asset where id = ?1)",
+        "update job set version = version + 1, updated_at = ?2, purged = 0
+         where id = (select job_id from asset where id = ?1)",
         asset,
         at,
     )

@@ -160,8 +160,9 @@ async fn check_ends(db: &mut SqliteConnection, found: &mut Vec<AuditFinding>) ->
         "I2",
         "job",
         r#"select id as "id!: Uuid", 'is ' || state || ' at price ' || price || ' without a hold' as "detail!: String"
-           from job
-           where state in ('pending', 'submitting', 'unclear', 'running', 'storing', 'done') and price > 0 and held = 0
+           from job j
+           where price > 0 and state not in ('draft', 'canceled')
+             and not exists (select 1 from transfer t where t.job_id = j.id and t.kind = 'hold')
            order by id limit 1000"#
     );
     Ok(())
@@ -195,8 +196,8 @@ async fn check_free_and_gifts(
         found,
         "I2",
         "job",
-        r#"select id as "id!: Uuid", 'is a draft with ' || held || ' held' as "detail!: String"
-           from job where state = 'draft' and held <> 0 order by id limit 1000"#
+        r#"select j.id as "id!: Uuid", 'is a draft but has ' || count(*) || ' transfers' as "detail!: String"
+           from job j join transfer t on t.job_id = j.id where j.state = 'draft' group by j.id order by j.id limit 1000"#
     );
     Ok(())
 }

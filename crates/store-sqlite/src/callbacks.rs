@@ -92,7 +92,14 @@ impl CallbackStore for SqliteStore {
                     before,
                     limit,
                 );
-                Ok(deleted.execute(db).await.meaning()?.rows_affected())
+                let old = deleted.execute(&mut *db).await.meaning()?.rows_affected();
+                let deleted = sqlx::query!(
+                    "delete from orphan where rowid in (
+                       select rowid from orphan where last_at < ?1 order by last_at limit ?2)",
+                    before,
+                    limit,
+                );
+                Ok(old.saturating_add(deleted.execute(db).await.meaning()?.rows_affected()))
             })
         })
         .await

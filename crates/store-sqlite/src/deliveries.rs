@@ -7,7 +7,7 @@ use store::{DeliveryResult, DeliveryStore, StoreError};
 use uuid::Uuid;
 
 use crate::SqliteStore;
-use crate::row::{Cell, id_list, micros, read_all};
+use crate::row::{Cell, id_list, micros, read_all, readable};
 use crate::writer::{Meaning, never};
 
 struct DeliveryRow {
@@ -91,7 +91,7 @@ impl DeliveryStore for SqliteStore {
         limit: u32,
     ) -> Result<Vec<Delivery>, StoreError> {
         let (account, before) =
-            (account.map(AccountId::as_uuid), before.map_or(Uuid::max(), DeliveryId::as_uuid));
+            (account.map(AccountId::as_uuid), before.unwrap_or(DeliveryId::HIGHEST).as_uuid());
         let rows = delivery_rows!(
             "where state = 'dead' and (?1 is null or account_id = ?1) and id < ?2 order by id desc limit ?3",
             account,
@@ -152,7 +152,7 @@ async fn claim_in(
     store::fail_point!("sqlite.delivery.leased");
     let rows =
         delivery_rows!("where id in (select unhex(value) from json_each(?1)) order by wake_at, rowid", ids,);
-    read_all(rows.fetch_all(db).await.meaning()?)
+    Ok(readable("delivery", rows.fetch_all(db).await.meaning()?, |row| row.id))
 }
 
 /// The columns that the end of a try sets.

@@ -28,6 +28,9 @@ const UNIQUE_VALUES: [(&str, &str); 15] = [
     ("callback.", "callback"),
 ];
 
+/// Checks of balances that would fall below zero.
+const SHORT: [&str; 3] = ["account_available_check", "account_held_check", "job_money_check"];
+
 /// Gives a failed statement its meaning.
 pub(crate) fn store_error(error: sqlx::Error) -> StoreError {
     match &error {
@@ -82,11 +85,7 @@ enum Meaning {
 fn database_meaning(refused: &dyn DatabaseError) -> Meaning {
     let message = refused.message();
     match refused.kind() {
-        ErrorKind::CheckViolation
-            if message.contains("account_available_check") || message.contains("account_held_check") =>
-        {
-            Meaning::Short
-        }
+        ErrorKind::CheckViolation if SHORT.iter().any(|check| message.contains(check)) => Meaning::Short,
         ErrorKind::UniqueViolation => Meaning::Taken(unique_value(message)),
         ErrorKind::ForeignKeyViolation => Meaning::NotFound,
         _ if code_in(refused, &PASSING_CODES) => Meaning::Passing,

@@ -1,5 +1,6 @@
 //! Reports: what operators look at; the audit's queries are in their own file.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,7 +12,7 @@ use store::{
 
 use crate::SqliteStore;
 use crate::jobs::job_rows;
-use crate::row::{Cell, micros, micros_of, read_all};
+use crate::row::{Cell, micros, micros_of, micros_opt, read_all, to_json};
 use crate::writer::Meaning;
 
 /// Times of models are taken from so many of the newest jobs of the window.
@@ -59,21 +60,66 @@ impl ReportStore for SqliteStore {
     async fn stuck_jobs(
         &self,
         limits: &StuckLimits,
+        since: Option<Timestamp>,
         now: Timestamp,
         limit: u32,
     ) -> Result<Vec<Job>, StoreError> {
-        let before = |age: Duration| micros(now).saturating_sub(micros_of(age));
-        let (image, audio, video) = (before(limits.image), before(limits.audio), before(limits.video));
+        let born = Born::of(limits, now)?;
+        let since = micros_opt(since);
         let rows = job_rows!(
             "where state in ('pending', 'submitting', 'unclear', 'running', 'storing')
-               and created_at < case kind when 'video' then ?3 when 'audio' then ?2 else ?1 end
-             order by created_at, id limit ?4",
-            image,
-            audio,
-            video,
+               and created_at < max(case kind when 'video' then ?3 when 'audio' then ?2 else ?1 end,
+                 coalesce((select m.value from json_each(?4) m where m.key = job.model), 0))
+               and (?5 is null or created_at >= ?5)
+             order by created_at, id limit ?6",
+            born.image,
+            born.audio,
+            born.video,
+            born.models,
+            since,
             limit,
         );
         read_all(rows.fetch_all(self.readers()).await.meaning()?)
+    }
+
+    async fn count_stuck(&self, limits: &StuckLimits, now: Timestamp) -> Result<u64, StoreError> {
+        let born = Born::of(limits, now)?;
+        let count = sqlx::query_scalar!(
+            r#"select count(*) as "count!: i64" from job
+               where state in ('pending', 'submitting', 'unclear', 'running', 'storing')
+                 and created_at < max(case kind when 'video' then ?3 when 'audio' then ?2 else ?1 end,
+                   coalesce((select m.value from json_each(?4) m where m.key = job.model), 0))"#,
+            born.image,
+            born.audio,
+            born.video,
+            born.models,
+        )
+        .fetch_one(self.readers())
+        .await
+        .meaning()?;
+        Cell { table: "job", id: &"count" }.number("count", count)
+    }
+}
+
+/// The moments before which what is stuck was ordered; those of models as one JSON object.
+struct Born {
+    image: i64,
+    audio: i64,
+    video: i64,
+    models: String,
+}
+
+impl Born {
+    fn of(limits: &StuckLimits, now: Timestamp) -> Result<Self, StoreError> {
+        let before = |age: Duration| micros(now).saturating_sub(micros_of(age));
+        let models: BTreeMap<&str, i64> =
+            limits.models.iter().map(|(model, age)| (model.as_str(), before(*age))).collect();
+        Ok(Self {
+            image: before(limits.image),
+            audio: before(limits.audio),
+            video: before(limits.video),
+            models: to_json(&models)?,
+        })
     }
 }
 
@@ -235,12 +281,10 @@ async fn find_oldest_due(db: &mut SqliteConnection, now: i64) -> Result<Option<T
 }
 
 async fn count_orphans(db: &mut SqliteConnection, since: i64) -> Result<u64, StoreError> {
-    let count = sqlx::query_scalar!(
-        r#"select coalesce(sum(times), 0) as "count!: i64" from orphan where last_at >= ?1"#,
-        since
-    )
-    .fetch_one(db)
-    .await
-    .meaning()?;
-    Cell { table: "orphan", id: &"count" }.number("times", count)
+    let count =
+        sqlx::query_scalar!(r#"select count(*) as "count!: i64" from orphan where last_at >= ?1"#, since)
+            .fetch_one(db)
+            .await
+            .meaning()?;
+    Cell { table: "orphan", id: &"count" }.number("count", count)
 }

@@ -125,6 +125,22 @@ where
     rows.into_iter().map(T::try_from).collect()
 }
 
+/// The rows of a claim that can be read. One that cannot keeps its lease and is told of: it must not hold up the others.
+pub(crate) fn readable<R, T>(table: &'static str, rows: Vec<R>, id_of: impl Fn(&R) -> Uuid) -> Vec<T>
+where
+    T: TryFrom<R, Error = StoreError>,
+{
+    let read = |row: R| {
+        let id = id_of(&row);
+        T::try_from(row)
+            .inspect_err(|error| {
+                tracing::error!(table, %id, error = error as &dyn std::error::Error, "row.unreadable");
+            })
+            .ok()
+    };
+    rows.into_iter().filter_map(read).collect()
+}
+
 /// Reads the row, if there is one.
 pub(crate) fn read_one<R, T>(row: Option<R>) -> Result<Option<T>, StoreError>
 where

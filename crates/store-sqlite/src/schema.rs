@@ -127,15 +127,18 @@ async fn standing(connection: &mut SqliteConnection, file: &Path) -> Result<Stan
     if applied.len() == MIGRATIONS.iter().count() { Ok(Standing::Current) } else { Ok(Standing::Behind) }
 }
 
-/// Compares tables, columns and indexes with those of a fresh database in memory.
+/// Compares columns, indexes and the whole text of every table with those of a fresh database in memory. The text alone has
+/// the checks.
 pub(crate) async fn refuse_drift(connection: &mut SqliteConnection, file: &Path) -> Result<(), StoreError> {
     let mut fresh = SqliteConnectOptions::new().in_memory(true).connect().await.meaning()?;
     apply(&mut fresh).await?;
-    let wanted = parts(&mut fresh).await?;
+    let (wanted, wanted_texts) = (parts(&mut fresh).await?, texts(&mut fresh).await?);
     fresh.close().await.meaning()?;
-    let found = parts(connection).await?;
-    match wanted.difference(&found).next() {
-        Some(missing) => Err(drifted(file, &format!("{missing} is missing"))),
+    if let Some(missing) = wanted.difference(&parts(connection).await?).next() {
+        return Err(drifted(file, &format!("{missing} is missing")));
+    }
+    match wanted_texts.difference(&texts(connection).await?).next() {
+        Some((name, _)) => Err(drifted(file, &format!("{name} is defined otherwise"))),
         None => Ok(()),
     }
 }
@@ -158,6 +161,19 @@ async fn parts(connection: &mut SqliteConnection) -> Result<BTreeSet<String>, St
     .meaning()?;
     let indexes = names(connection, "index").await?.into_iter().map(|name| format!("index {name}"));
     Ok(columns.into_iter().chain(indexes).collect())
+}
+
+/// How tables and indexes of ours were made, by name; the list of migrations is the library's.
+async fn texts(connection: &mut SqliteConnection) -> Result<BTreeSet<(String, String)>, StoreError> {
+    let texts: Vec<(String, String)> = sqlx::query_as(
+        "select type || ' ' || name, coalesce(sql, '') from sqlite_schema \
+         where name not like 'sqlite\\_%' escape '\\' and tbl_name <> ?1",
+    )
+    .bind(MIGRATIONS_TABLE)
+    .fetch_all(connection)
+    .await
+    .meaning()?;
+    Ok(texts.into_iter().collect())
 }
 
 async fn names(connection: &mut SqliteConnection, kind: &str) -> Result<BTreeSet<String>, StoreError> {

@@ -78,6 +78,22 @@ impl ShopStore for SqliteStore {
         seen.collect()
     }
 
+    async fn forget_processes(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        let before = micros(before);
+        self.write(never, move |db| {
+            Box::pin(async move {
+                let forgotten = sqlx::query!(
+                    "delete from process where name in (
+                       select name from process where seen_at < ?1 order by name limit ?2)",
+                    before,
+                    limit,
+                );
+                Ok(forgotten.execute(db).await.meaning()?.rows_affected())
+            })
+        })
+        .await
+    }
+
     fn describe(&self) -> String {
         self.description().to_owned()
     }

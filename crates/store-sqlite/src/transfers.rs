@@ -58,11 +58,11 @@ impl TransferStore for SqliteStore {
     async fn list_transfers(&self, filter: &TransferFilter) -> Result<Vec<Transfer>, StoreError> {
         let account = filter.account.map(AccountId::as_uuid);
         let job = filter.job.map(JobId::as_uuid);
-        let before = filter.before.map(TransferId::as_uuid);
+        let before = filter.before.unwrap_or(TransferId::HIGHEST).as_uuid();
         let rows = match (job, account) {
             (Some(job), account) => {
                 transfer_rows!(
-                    "where job_id = ?1 and (?2 is null or account_id = ?2) and (?3 is null or id < ?3)
+                    "where job_id = ?1 and (?2 is null or account_id = ?2) and id < ?3
                      order by id desc limit ?4",
                     job,
                     account,
@@ -74,7 +74,7 @@ impl TransferStore for SqliteStore {
             }
             (None, Some(account)) => {
                 transfer_rows!(
-                    "where account_id = ?1 and (?2 is null or id < ?2) order by id desc limit ?3",
+                    "where account_id = ?1 and id < ?2 order by id desc limit ?3",
                     account,
                     before,
                     filter.limit,
@@ -83,12 +83,16 @@ impl TransferStore for SqliteStore {
                 .await
             }
             (None, None) => {
-                transfer_rows!("where ?1 is null or id < ?1 order by id desc limit ?2", before, filter.limit)
+                transfer_rows!("where id < ?1 order by id desc limit ?2", before, filter.limit)
                     .fetch_all(self.readers())
                     .await
             }
         };
         read_all(rows.meaning()?)
+    }
+
+    async fn transfers_by_key(&self, keys: &[String]) -> Result<Vec<Transfer>, StoreError> {
+        find_by_keys(&mut *self.readers().acquire().await.meaning()?, keys).await
     }
 
     async fn find_transfer(&self, id: TransferId, scope: Scope) -> Result<Option<Transfer>, StoreError> {
@@ -157,7 +161,8 @@ async fn credit_in(
     at: Timestamp,
 ) -> Result<Credited, StoreError> {
     let Some(first) = transfers.first() else { return Ok(Credited::Applied(Vec::new())) };
-    let known = find_by_keys(db, transfers).await?;
+    let keys: Vec<String> = transfers.iter().map(|transfer| transfer.key.clone()).collect();
+    let known = find_by_keys(db, &keys).await?;
     if let Some(known_first) = known.iter().find(|known| known.key == first.key) {
         let same = (known_first.account, known_first.kind, known_first.job, known_first.amount)
             == (first.account, first.kind, first.job, first.amount);
@@ -174,18 +179,14 @@ async fn credit_in(
 }
 
 /// The entries that have one of these keys, in the order given.
-async fn find_by_keys(
-    db: &mut SqliteConnection,
-    transfers: &[NewTransfer],
-) -> Result<Vec<Transfer>, StoreError> {
-    let keys: Vec<&str> = transfers.iter().map(|transfer| transfer.key.as_str()).collect();
-    let keys = to_json(&keys)?;
-    let rows = transfer_rows!("where key in (select value from json_each(?1))", keys)
+async fn find_by_keys(db: &mut SqliteConnection, keys: &[String]) -> Result<Vec<Transfer>, StoreError> {
+    let list = to_json(&keys)?;
+    let rows = transfer_rows!("where key in (select value from json_each(?1))", list)
         .fetch_all(db)
         .await
         .meaning()?;
     let mut known: Vec<Transfer> = read_all(rows)?;
-    known.sort_by_key(|found| transfers.iter().position(|transfer| transfer.key == found.key));
+    known.sort_by_key(|found| keys.iter().position(|key| *key == found.key));
     Ok(known)
 }
 

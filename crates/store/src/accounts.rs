@@ -94,8 +94,8 @@ pub trait AccountStore: Send + Sync {
     /// Accounts after `after` by id, at most `limit`.
     async fn list_accounts(&self, after: Option<AccountId>, limit: u32) -> Result<Vec<Account>, StoreError>;
     /// Closes the account and removes name, external id, chat and tokens; rows of money and jobs stay, prompts and inputs
-    /// of its jobs are emptied (`prompt` null, `input` `{}` for final jobs) and its jobs are hidden. Nobody is told of them
-    /// any more: recipients and deliveries that are owed or dead go, made ones forget their address.
+    /// of its jobs are emptied (`prompt` null, `input` `{}`, of an open job when it ends) and its jobs are hidden. Nobody is
+    /// told of them any more: recipients and deliveries that are owed or dead go, made ones forget their address.
     /// [`StoreError::NotFound`] if there is none.
     async fn erase_account(&self, id: AccountId, at: Timestamp) -> Result<(), StoreError>;
     /// The key of the account's outgoing webhooks. [`StoreError::NotFound`] if there is none.

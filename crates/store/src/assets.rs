@@ -56,6 +56,17 @@ pub struct ProviderCopy {
     pub until: Timestamp,
 }
 
+/// A file whose row is marked as deleted and whose bytes are to go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PurgedAsset {
+    /// The row, which stays.
+    pub id: AssetId,
+    /// Its object.
+    pub object: String,
+    /// The object of its thumbnail.
+    pub thumbnail: Option<String>,
+}
+
 /// Assets.
 #[async_trait]
 pub trait AssetStore: Send + Sync {
@@ -89,7 +100,7 @@ pub trait AssetStore: Send + Sync {
         reason: &str,
         at: Timestamp,
     ) -> Result<bool, StoreError>;
-    /// Keeps a fresh copy of an upload at the provider.
+    /// Keeps a fresh copy of an upload at the provider. [`StoreError::NotFound`] if there is no such asset.
     async fn set_provider_copy(&self, id: AssetId, copy: &ProviderCopy) -> Result<(), StoreError>;
     /// One asset, if the reader may see it.
     async fn find_asset(&self, id: AssetId, scope: Scope) -> Result<Option<Asset>, StoreError>;
@@ -97,17 +108,21 @@ pub trait AssetStore: Send + Sync {
     async fn find_asset_by_object(&self, object: &str) -> Result<Option<Asset>, StoreError>;
     /// The assets of these jobs, by job, role (outputs first) and index; one query whatever their number.
     async fn assets_of(&self, jobs: &[JobId]) -> Result<Vec<Asset>, StoreError>;
-    /// Assets whose bytes are not owed to anybody any more and not yet deleted, at most `limit`: stored ones of jobs
-    /// hidden before `hidden_before`, uploads of accounts closed before then, uploads from before `upload_before` that
-    /// never arrived.
-    async fn purgeable_assets(
+    /// Marks as deleted what is not owed to anybody any more: stored assets of ended jobs hidden before `hidden_before`,
+    /// uploads of accounts closed before then, uploads from before `upload_before` that never arrived; at most `limit` jobs
+    /// and uploads of either sort. The marks come before the bytes go: an owner who brings a job back meanwhile keeps all of
+    /// it or nothing. Answers marked ones of this call or earlier whose bytes are still to go, at most `limit`.
+    async fn purge_assets(
         &self,
         hidden_before: Timestamp,
         upload_before: Timestamp,
+        at: Timestamp,
         limit: u32,
-    ) -> Result<Vec<Asset>, StoreError>;
-    /// Marks assets whose bytes were deleted; rows and hashes stay.
-    async fn assets_deleted(&self, ids: &[AssetId], at: Timestamp) -> Result<(), StoreError>;
+    ) -> Result<Vec<PurgedAsset>, StoreError>;
+    /// The bytes of these purged assets are gone; rows and hashes stay.
+    async fn bytes_gone(&self, ids: &[AssetId]) -> Result<(), StoreError>;
+    /// Marks a stored asset as deleted whose object is not there; false if it is not stored or was marked before.
+    async fn give_up_asset(&self, id: AssetId, at: Timestamp) -> Result<bool, StoreError>;
     /// Stored assets that the reader may see after `after` by id, at most `limit`; deleted ones are left out.
     async fn list_stored_assets(
         &self,

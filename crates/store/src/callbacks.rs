@@ -43,6 +43,7 @@ pub trait CallbackStore: Send + Sync {
     async fn callbacks_with_task(&self, job: JobId) -> Result<Vec<KeptCallback>, StoreError>;
     /// Counts a callback that no job knows, by its task id (or `-`) and path's name; kept for the reconciler.
     async fn add_orphan(&self, source: &str, task_id: &str, at: Timestamp) -> Result<(), StoreError>;
-    /// Deletes callbacks that came before `before`, at most `limit`; how many.
+    /// Deletes callbacks that came before `before` and those without a job that did not come since, at most `limit` of
+    /// either; how many.
     async fn delete_callbacks(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
 }

@@ -75,6 +75,8 @@ macro_rules! conformance_tests {
                     parallel_openings_are_one_account,
                     accounts_are_listed_by_id,
                     erasing_forgets_the_person_and_keeps_the_money,
+                    an_erased_accounts_open_jobs_forget_their_input_at_the_end,
+                    jobs_that_end_during_an_erasure_forget_their_input,
                     an_account_has_its_webhook_key,
                     a_token_names_its_account,
                     a_token_is_revoked_alone,
@@ -82,6 +84,7 @@ macro_rules! conformance_tests {
                     a_shop_has_one_currency,
                     parallel_openings_of_the_shop_agree,
                     heartbeats_are_kept_by_name,
+                    dead_processes_are_forgotten,
                     a_store_describes_itself,
                     transfers_are_shown_to_their_owner,
                 ]
@@ -99,6 +102,8 @@ macro_rules! conformance_tests {
                     assets_of_many_jobs_come_in_order,
                     an_upload_remembers_its_copy,
                     hidden_bytes_are_purged_and_leave_a_tombstone,
+                    what_is_brought_back_keeps_its_bytes,
+                    a_missing_file_is_given_up_once,
                     uploads_are_known_by_content_and_given_up_in_time,
                     stored_assets_are_listed_in_pages,
                     a_thumbnail_is_named_once,
@@ -115,6 +120,7 @@ macro_rules! conformance_tests {
                     a_callback_after_the_end_is_only_kept,
                     callbacks_with_a_task_are_read_in_order,
                     old_callbacks_are_deleted_in_portions,
+                    old_orphans_are_forgotten,
                     orphans_are_counted,
                 ]
             );
@@ -196,6 +202,8 @@ macro_rules! conformance_tests {
                     parallel_topups_with_different_keys_add_up,
                     a_key_of_money_is_unique_in_the_shop,
                     money_needs_an_account,
+                    a_closed_account_takes_no_money,
+                    an_erasure_among_payments_is_before_or_after,
                     parallel_refunds_never_pass_the_capture,
                     a_refund_is_given_once_by_its_key,
                     only_what_was_captured_is_refunded,
@@ -245,6 +253,8 @@ macro_rules! conformance_tests {
                     the_oldest_due_row_is_shown,
                     what_is_due_is_shown_and_not_claimed,
                     stuck_jobs_are_shown_by_kind,
+                    stuck_jobs_are_shown_by_model,
+                    the_audit_names_missing_holds_and_drafts_with_transfers,
                     an_empty_shop_is_clean,
                 ]
             );
@@ -277,6 +287,7 @@ macro_rules! conformance_tests {
                     a_step_without_a_wake_is_refused,
                     a_failure_without_a_cause_is_refused,
                     a_short_step_writes_nothing,
+                    a_job_gives_back_what_it_holds,
                     a_step_with_a_used_key_writes_nothing,
                     settling_moves_the_money_once,
                     parallel_settlements_are_one,
@@ -292,6 +303,7 @@ macro_rules! conformance_tests {
                 timeline,
                 [
                     repeated_history_is_counted_in_one_line,
+                    the_newest_words_of_a_folded_line_win,
                     history_is_folded_within_one_job,
                     parallel_repeats_are_all_counted,
                 ]

@@ -255,6 +255,25 @@ pub struct JobFilter {
     pub limit: u32,
 }
 
+impl JobFilter {
+    /// Whether only open jobs can pass: few, whatever the history.
+    pub fn all_hold_money(&self) -> bool {
+        !self.states.is_empty() && self.states.iter().all(|state| state.holds_money())
+    }
+
+    /// Whether only jobs can pass that are awake and not `pending`: few, too.
+    pub fn all_are_awake(&self) -> bool {
+        let is_awake = |state: &JobState| !state.is_final() && *state != JobState::Pending;
+        !self.states.is_empty() && self.states.iter().all(is_awake)
+    }
+
+    /// The bounds of the ids that can pass: not below the first, below the second. Ids sort by the time of their making, which
+    /// is that of the order: so `since` bounds the walk, too.
+    pub fn id_bounds(&self) -> (JobId, JobId) {
+        (self.since.map_or(JobId::LOWEST, JobId::first_at), self.before.unwrap_or(JobId::HIGHEST))
+    }
+}
+
 /// Jobs.
 #[async_trait]
 pub trait JobStore: Send + Sync {
@@ -270,7 +289,8 @@ pub trait JobStore: Send + Sync {
     /// Commits `pending` → `submitting` with its attempt and slot in one transaction.
     async fn begin_attempt(&self, begin: &BeginAttempt) -> Result<Began, StoreError>;
     /// Writes one step. Frees the lease; if `wake_seq` moved since the claim, the row is due again at once (`wake_at`
-    /// becomes `at`, unless the next state is `done` or `canceled`). `version` and `updated_at` rise.
+    /// becomes `at`, unless the next state is `done` or `canceled`). `version` and `updated_at` rise. A job of a closed
+    /// account that ends forgets its input.
     /// [`StoreError::Short`] if a balance would fall below zero, [`StoreError::Taken`] if a transfer's key or the task
     /// belongs elsewhere; nothing is written then.
     async fn record(&self, step: &Step) -> Result<Recorded, StoreError>;

@@ -24,7 +24,7 @@ mod transfers;
 
 pub use accounts::{AccountStore, Added, KeptToken, NewAccount, NewToken, TokenOwner};
 pub use acts::{Act, ActStore};
-pub use assets::{AssetStore, NewAsset, ProviderCopy, StoredFile};
+pub use assets::{AssetStore, NewAsset, ProviderCopy, PurgedAsset, StoredFile};
 pub use callbacks::{CallbackStore, KeptCallback, NewCallback};
 pub use deliveries::{DeliveryResult, DeliveryStore, NewDelivery};
 pub use error::StoreError;

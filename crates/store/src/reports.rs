@@ -10,9 +10,9 @@ use crate::StoreError;
 /// Something the books must not say.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct AuditFinding {
-    /// The broken invariant: `I1`, `I2`, `I4`, `I5`.
+    /// The broken invariant: `I1`, `I2`, `I4`, `I5` of the books, `I6` of rows and objects.
     pub invariant: &'static str,
-    /// What it is about: `account`, `job`, `delivery`, `transfer`, `asset`.
+    /// What it is about: `account`, `job`, `delivery`, `transfer`, `asset`, `object`.
     pub noun: &'static str,
     /// Its id.
     pub id: String,
@@ -72,12 +72,12 @@ pub struct Overview {
     pub outputs: Vec<KindCounts>,
     /// The oldest due row without a live lease that is not `pending`.
     pub oldest_due: Option<Timestamp>,
-    /// Callbacks that no job knows, in the window.
+    /// Tasks that no job knows and that callbacks named in the window, by the path that they came to.
     pub orphans: u64,
 }
 
-/// From what age a job that is not final counts as stuck.
-#[derive(Debug, Clone, Copy)]
+/// From what age a job that is not final counts as stuck: that of its kind or that of its model, whichever comes first.
+#[derive(Debug, Clone)]
 pub struct StuckLimits {
     /// Images and text.
     pub image: Duration,
@@ -85,15 +85,31 @@ pub struct StuckLimits {
     pub audio: Duration,
     /// Video.
     pub video: Duration,
+    /// Single models.
+    pub models: Vec<(String, Duration)>,
 }
 
 impl StuckLimits {
-    /// What operators are shown.
-    pub const USUAL: Self = Self {
-        image: Duration::from_mins(10),
-        audio: Duration::from_mins(15),
-        video: Duration::from_mins(30),
-    };
+    /// The time to look back for what is usual of a model.
+    pub const LOOKS_BACK: Duration = Duration::from_hours(24);
+    /// Done jobs from which on a model's own time counts.
+    const DONE_MIN: u64 = 20;
+
+    /// What operators are shown: fixed ages by kind, and three times what 95 of 100 jobs of a model took, by the times of an
+    /// [`Overview`].
+    pub fn usual(models: &[ModelTimes]) -> Self {
+        let of_model = |times: &ModelTimes| {
+            let stored = times.stored.filter(|_| times.done >= Self::DONE_MIN)?;
+            let p95 = Duration::try_from_secs_f64(stored.p95_s).ok()?;
+            Some((times.model.clone(), p95.saturating_mul(3)))
+        };
+        Self {
+            image: Duration::from_mins(10),
+            audio: Duration::from_mins(15),
+            video: Duration::from_mins(30),
+            models: models.iter().filter_map(of_model).collect(),
+        }
+    }
 }
 
 /// What is due, without a live lease.
@@ -115,11 +131,14 @@ pub trait ReportStore: Send + Sync {
     /// What a worker would claim now if slots and breaker allowed, longest due first, at most `limit` of each; nothing is
     /// claimed.
     async fn due(&self, now: Timestamp, limit: u32) -> Result<Due, StoreError>;
-    /// Jobs not final and older than their kind's limit (drafts apart), oldest first, at most `limit`.
+    /// Jobs not final and older than their limit (drafts apart), created at or after `since`, oldest first, at most `limit`.
     async fn stuck_jobs(
         &self,
         limits: &StuckLimits,
+        since: Option<Timestamp>,
         now: Timestamp,
         limit: u32,
     ) -> Result<Vec<domain::Job>, StoreError>;
+    /// How many jobs are stuck.
+    async fn count_stuck(&self, limits: &StuckLimits, now: Timestamp) -> Result<u64, StoreError>;
 }

@@ -31,6 +31,8 @@ pub trait ShopStore: Send + Sync {
     async fn heartbeat(&self, process: &str, at: Timestamp) -> Result<(), StoreError>;
     /// Processes and when each was last seen, by name.
     async fn heartbeats(&self) -> Result<Vec<(String, Timestamp)>, StoreError>;
+    /// Forgets processes that were not seen since `before`, at most `limit`; how many.
+    async fn forget_processes(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
     /// A short description for start lines: engine and pool, no credentials.
     fn describe(&self) -> String;
     /// Closes the pool, after running transactions.

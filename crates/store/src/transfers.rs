@@ -99,13 +99,16 @@ pub trait TransferStore: Send + Sync {
     /// Writes `transfers` (one account, one meaning) and its balances in one transaction, once for ever by the key of the
     /// first. A replay compares account, kind, job and amount of the first. For [`TransferKind::Refund`] the job's
     /// `refunded` rises in the same transaction and never above `captured` ([`Credited::Short`]).
-    /// [`StoreError::NotFound`] if the account does not exist; money may enter a closed account's books only to leave them.
+    /// [`StoreError::NotFound`] if the account does not exist, or is closed and would have more to spend: money may enter a
+    /// closed account's books only to leave them.
     async fn credit(&self, transfers: &[NewTransfer], at: Timestamp) -> Result<Credited, StoreError>;
     /// Sets the cached balances of an account to what its transfers make: the transfers are the truth. Movements that happen
     /// meanwhile are counted. [`StoreError::NotFound`] if there is no such account.
     async fn recount(&self, account: AccountId) -> Result<Recounted, StoreError>;
     /// Transfers, newest first.
     async fn list_transfers(&self, filter: &TransferFilter) -> Result<Vec<Transfer>, StoreError>;
+    /// The transfers that have these keys, in the order of the keys; unknown ones are left out.
+    async fn transfers_by_key(&self, keys: &[String]) -> Result<Vec<Transfer>, StoreError>;
     /// One transfer, if the reader may see it.
     async fn find_transfer(&self, id: TransferId, scope: Scope) -> Result<Option<Transfer>, StoreError>;
 }

@@ -48,7 +48,8 @@ pub(super) async fn begin(store: &PostgresStore, begin: &BeginAttempt) -> Result
                with ordinality as n(times, source, event, detail, fold, place), moved
              order by n.place
              on conflict (job_id, fold) where fold is not null
-             do update set times = t.times + excluded.times, last_at = excluded.last_at
+             do update set times = t.times + excluded.times, last_at = greatest(t.last_at, excluded.last_at),
+               detail = excluded.detail
            )
            select exists (select from moved) as "committed!""#,
         begin.job.as_uuid(),

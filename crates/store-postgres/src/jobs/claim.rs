@@ -5,7 +5,7 @@ use store::{ClaimJobs, StoreError};
 
 use crate::PostgresStore;
 use crate::error::store_error;
-use crate::row::{all, column, jobs, moment};
+use crate::row::{column, jobs, moment, readable};
 
 /// `gate` says how many pending rows may go out; `due` gives each its turn, counted with the slots that its account has in
 /// use. More rows are looked at than are wanted, because other workers may be claiming the same ones. Both kinds of rows are locked by `skip locked` and mixed one to one, so that neither starves the other.
@@ -65,5 +65,6 @@ pub(super) async fn claim(store: &PostgresStore, claim: &ClaimJobs) -> Result<Ve
         i64::from(claim.limit),
         slots,
     );
-    all(rows.fetch_all(&store.pool).await.map_err(store_error)?)
+    let rows = rows.fetch_all(&store.pool).await.map_err(store_error)?;
+    Ok(readable("job", rows, |row| row.id))
 }

@@ -1,6 +1,6 @@
 //! Reading many jobs.
 
-use domain::{AccountId, Job, JobState, Scope, Timestamp};
+use domain::{AccountId, Job, Scope, Timestamp};
 use store::{JobFilter, StoreError};
 
 use crate::PostgresStore;
@@ -12,6 +12,7 @@ use crate::row::{JobRow, Moment, all, clean, jobs, moment};
 macro_rules! listed {
     ($store:ident, $filter:ident, $first:literal) => {{
         let states: Vec<String> = $filter.states.iter().map(ToString::to_string).collect();
+        let (first, before) = $filter.id_bounds();
         jobs!(
             "select ",
             " from kie.job j where "
@@ -26,7 +27,7 @@ macro_rules! listed {
                       where a.provider = 'kie' and a.task_id = $7 and a.job_id = j.id))
                     and ($8::boolean is null or j.favourite = $8)
                     and ($9::boolean or j.hidden_at is null)
-                    and ($10::uuid is null or j.id < $10)
+                    and j.id < $10 and j.id >= $13
                     and ($11::timestamptz is null or j.created_at >= $11)
                     order by j.id desc limit $12",
             $filter.account.map(AccountId::as_uuid),
@@ -38,9 +39,10 @@ macro_rules! listed {
             $filter.task.as_deref().map(clean),
             $filter.favourite,
             $filter.with_hidden,
-            $filter.before.map(domain::JobId::as_uuid),
+            before.as_uuid(),
             $filter.since.map(moment) as _,
             i64::from($filter.limit),
+            first.as_uuid(),
         )
         .fetch_all(&$store.pool)
         .await
@@ -48,8 +50,7 @@ macro_rules! listed {
 }
 
 pub(super) async fn list_jobs(store: &PostgresStore, filter: &JobFilter) -> Result<Vec<Job>, StoreError> {
-    let open = !filter.states.is_empty() && filter.states.iter().all(|state| state.holds_money());
-    let awake = !filter.states.is_empty() && filter.states.iter().all(|state| is_awake(*state));
+    let (open, awake) = (filter.all_hold_money(), filter.all_are_awake());
     let rows: Result<Vec<JobRow>, sqlx::Error> = if filter.task.is_some() {
         listed!(
             store,
@@ -74,14 +75,6 @@ pub(super) async fn list_jobs(store: &PostgresStore, filter: &JobFilter) -> Resu
         listed!(store, filter, "true")
     };
     all(rows.map_err(store_error)?)
-}
-
-/// Whether every row in this state is in the index of what is awake.
-const fn is_awake(state: JobState) -> bool {
-    matches!(
-        state,
-        JobState::Draft | JobState::Submitting | JobState::Unclear | JobState::Running | JobState::Storing
-    )
 }
 
 pub(super) async fn changed_jobs(

@@ -112,6 +112,7 @@ async fn write(store: &PostgresStore, step: &Step, columns: &Columns) -> Result<
                recorded_at = case when $6 = 'storing' and j.state <> 'storing' then $5 else j.recorded_at end,
                cost = coalesce($11, j.cost), gift = $12, late = $13, tries = $14, hints = $15,
                task_id = coalesce($16, j.task_id),
+               input = case when $6 in ('done', 'failed', 'canceled') and kie.is_closed(j.account_id) then '{}' else j.input end,
                held = j.held + $17, captured = j.captured + $18, released = j.released + $19,
                refunded = j.refunded + $20,
                lease_until = null, updated_at = $5, version = j.version + 1
@@ -152,7 +153,8 @@ async fn write(store: &PostgresStore, step: &Step, columns: &Columns) -> Result<
                with ordinality as n(times, source, event, detail, fold, place), moved
              order by n.place
              on conflict (job_id, fold) where fold is not null
-             do update set times = t.times + excluded.times, last_at = excluded.last_at
+             do update set times = t.times + excluded.times, last_at = greatest(t.last_at, excluded.last_at),
+               detail = excluded.detail
            )
            select exists (select from moved) as "moved!""#,
         step.job.as_uuid(),

@@ -1,8 +1,9 @@
 //! The audit finds what the schema cannot refuse, and every guard of money is the schema's own.
 
+use domain::Recipient;
 use sqlx::Connection;
 use store::conformance::Fixture;
-use store::{ReportStore, ShopStore};
+use store::{DeliveryStore, ReportStore, ShopStore};
 
 use crate::database::Database;
 
@@ -37,6 +38,44 @@ async fn the_audit_names_what_is_broken() {
         assert!(named, "{damage}: {findings:?}");
         store.close().await;
     }
+}
+
+/// A row that makes no sense is skipped by claims, and keeps its lease so that it does not come at once again.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unreadable_row_does_not_hold_up_the_others() {
+    let database = Database::create().await;
+    let store = database.connect().await;
+    let fixture = Fixture::new(std::sync::Arc::new(store.clone()));
+    let account = fixture.account(1_000).await;
+    let (broken, sound) = (fixture.pending(account, 100).await.id, fixture.pending(account, 100).await.id);
+    database
+        .run(&format!(
+            "alter table kie.job drop constraint job_kind_check;
+             update kie.job set kind = 'dream' where id = '{broken}'"
+        ))
+        .await;
+    let claimed = fixture.claim_up_to(10).await;
+    assert_eq!(claimed.iter().map(|job| job.id).collect::<Vec<_>>(), [sound]);
+    assert_eq!(fixture.claim_up_to(10).await, []);
+    database.run("update kie.job set kind = 'image'").await;
+    fixture.advance(31);
+    let again = fixture.claim_up_to(10).await;
+    assert_eq!(again.len(), 2, "a row that was mended is claimed when its lease is over");
+    let mut order = fixture.order_of(account, 1, 100);
+    let hook = |name: &str| Recipient::Webhook { url: format!("https://shop.example/{name}") };
+    order.jobs[0].recipients = vec![hook("a"), hook("b")];
+    let told = fixture.open(&order).await.remove(0);
+    fixture.failed(told.id).await;
+    database
+        .run(
+            "alter table kie.delivery drop constraint delivery_channel_check;
+             update kie.delivery set channel = 'pigeon' where address = 'https://shop.example/a'",
+        )
+        .await;
+    let owed = store.claim_deliveries(fixture.now(), fixture.after(30), 10).await.unwrap();
+    assert_eq!(owed.iter().map(|one| one.address.as_str()).collect::<Vec<_>>(), ["https://shop.example/b"]);
+    assert_eq!(store.claim_deliveries(fixture.now(), fixture.after(30), 10).await.unwrap(), []);
+    store.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::job_rows;
 use crate::SqliteStore;
-use crate::row::{id_list, micros, read_all};
+use crate::row::{id_list, micros, readable};
 use crate::writer::{Meaning, never};
 
 /// A row that may be claimed.
@@ -183,7 +183,7 @@ async fn lease(db: &mut SqliteConnection, chosen: &[Uuid], until: Timestamp) -> 
         .fetch_all(db)
         .await
         .meaning()?;
-    let mut jobs: Vec<Job> = read_all(rows)?;
+    let mut jobs: Vec<Job> = readable("job", rows, |row| row.id);
     let place = |id: JobId| chosen.iter().position(|chosen| *chosen == id.as_uuid());
     jobs.sort_by_cached_key(|job| place(job.id));
     Ok(jobs)

@@ -1,6 +1,6 @@
 //! Lists of jobs, newest first.
 
-use domain::{AccountId, BatchId, Job, JobId, JobState, MediaKind};
+use domain::{AccountId, BatchId, Job, JobState, MediaKind};
 use store::{JobFilter, StoreError};
 use uuid::Uuid;
 
@@ -22,7 +22,7 @@ macro_rules! listed {
                     and (?7 is null or prompt glob ?7)
                     and (?8 is null or favourite = ?8)
                     and (?9 or hidden_at is null)
-                    and id < ?10
+                    and id < ?10 and id >= ?13
                     and (?11 is null or created_at >= ?11)
                   order by id desc limit ?12"],
             $first,
@@ -37,6 +37,7 @@ macro_rules! listed {
             $values.before,
             $values.since,
             $filter.limit,
+            $values.first,
         )
     };
 }
@@ -48,6 +49,7 @@ struct Values {
     kind: Option<&'static str>,
     batch: Option<Uuid>,
     prompt: Option<String>,
+    first: Uuid,
     before: Uuid,
     since: Option<i64>,
 }
@@ -55,14 +57,15 @@ struct Values {
 impl Values {
     fn of(filter: &JobFilter) -> Result<Self, StoreError> {
         let states: Vec<&str> = filter.states.iter().map(|state: &JobState| state.as_str()).collect();
+        let (first, before) = filter.id_bounds();
         Ok(Self {
             account: filter.account.map(AccountId::as_uuid),
             states: (!states.is_empty()).then(|| to_json(&states)).transpose()?,
             kind: filter.kind.map(MediaKind::as_str),
             batch: filter.batch.map(BatchId::as_uuid),
             prompt: filter.prompt.as_deref().map(containing),
-            // The highest id there can be sorts after every other.
-            before: filter.before.map_or(Uuid::max(), JobId::as_uuid),
+            first: first.as_uuid(),
+            before: before.as_uuid(),
             since: micros_opt(filter.since),
         })
     }
@@ -73,6 +76,7 @@ impl SqliteStore {
     pub(super) async fn jobs_by(&self, filter: &JobFilter) -> Result<Vec<Job>, StoreError> {
         let values = Values::of(filter)?;
         let db = self.readers();
+        let (open, awake) = (filter.all_hold_money(), filter.all_are_awake());
         let rows = if let Some(task) = &filter.task {
             listed!(
                 "where id in (select job_id from attempt where provider = 'kie' and task_id = ?1)",
@@ -84,8 +88,37 @@ impl SqliteStore {
             .await
         } else if let Some(batch) = values.batch {
             listed!("where batch_id = ?1", filter, values, batch).fetch_all(db).await
+        } else if let Some(account) = values.account.filter(|_| open) {
+            listed!(
+                "indexed by job_open
+                 where account_id = ?1 and state in ('pending', 'submitting', 'unclear', 'running', 'storing')",
+                filter,
+                values,
+                account
+            )
+            .fetch_all(db)
+            .await
         } else if let Some(account) = values.account {
             listed!("where account_id = ?1", filter, values, account).fetch_all(db).await
+        } else if awake {
+            listed!(
+                "indexed by job_due where ?1 and wake_at is not null and state <> 'pending'",
+                filter,
+                values,
+                true
+            )
+            .fetch_all(db)
+            .await
+        } else if open {
+            listed!(
+                "indexed by job_open
+                 where ?1 and state in ('pending', 'submitting', 'unclear', 'running', 'storing')",
+                filter,
+                values,
+                true
+            )
+            .fetch_all(db)
+            .await
         } else {
             listed!("where ?1", filter, values, true).fetch_all(db).await
         };

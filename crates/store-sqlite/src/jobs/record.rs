@@ -64,6 +64,8 @@ async fn patch_job(db: &mut SqliteConnection, step: &Step) -> Result<bool, Store
            cost = coalesce(?12, cost),
            task_id = coalesce(?13, task_id),
            gift = ?14, late = ?15, tries = ?16, hints = ?17,
+           input = case when ?6 in ('done', 'failed', 'canceled') and exists (
+             select 1 from account a where a.id = ?2 and a.closed_at is not null) then '{}' else input end,
            lease_until = null, updated_at = ?3, version = version + 1
          where id = ?1 and account_id = ?2 and state = ?4 and (?5 is null or fence = ?5)",
         job,

@@ -128,3 +128,31 @@ async fn an_impossible_row_names_its_table_and_column() {
         );
     }
 }
+
+/// A row that makes no sense is skipped by claims, and keeps its lease so that it does not come at once again.
+#[tokio::test]
+async fn an_unreadable_row_does_not_hold_up_the_others() {
+    let (fixture, folder) = books().await;
+    fixture.advance(1);
+    let account = fixture.account(1_000).await;
+    let sound = fixture.pending(account, 100).await.id;
+    let broken = "update job set kind = 'dream' where id = (select min(id) from job where state = 'pending')";
+    break_by_hand(&folder, broken).await;
+    let claimed = fixture.claim_up_to(10).await;
+    assert_eq!(claimed.iter().map(|job| job.id).collect::<Vec<_>>(), [sound]);
+    assert_eq!(fixture.claim_up_to(10).await, []);
+    break_by_hand(&folder, "update job set kind = 'image'").await;
+    fixture.advance(31);
+    assert_eq!(
+        fixture.claim_up_to(10).await.len(),
+        2,
+        "a row that was mended is claimed when its lease is over"
+    );
+    break_by_hand(&folder, "update delivery set channel = 'pigeon' where channel = 'telegram'").await;
+    let owed = fixture.store.claim_deliveries(fixture.now(), fixture.after(30), 10).await.unwrap();
+    assert_eq!(
+        owed.iter().map(|one| one.address.as_str()).collect::<Vec<_>>(),
+        ["https://shop.example/hook"]
+    );
+    assert_eq!(fixture.store.claim_deliveries(fixture.now(), fixture.after(30), 10).await.unwrap(), []);
+}

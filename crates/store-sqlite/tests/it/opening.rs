@@ -151,6 +151,25 @@ async fn a_missing_guard_is_refused() {
     assert!(sentence.contains("index transfer_job_kind is missing"), "{sentence}");
 }
 
+/// SQLite cannot drop a check: somebody who wants to be rid of one makes the table anew.
+#[tokio::test]
+async fn a_dropped_check_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    opened_once(&folder).await;
+    let mut connection = plain(&folder).await;
+    let (table,): (String,) = sqlx::query_as("select sql from sqlite_schema where name = 'free_use'")
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    let without = table.replace("check (used <= allowed)", "check (true)");
+    assert_ne!(table, without);
+    let rebuild = format!("drop table free_use; {without}");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(rebuild)).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    let sentence = refusal(&folder).await;
+    assert!(sentence.contains("table free_use is defined otherwise"), "{sentence}");
+}
+
 #[tokio::test]
 async fn a_newer_schema_is_refused() {
     let folder = tempfile::tempdir().unwrap();

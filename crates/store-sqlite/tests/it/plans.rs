@@ -36,7 +36,7 @@ async fn plan_of(part: &str) -> String {
 /// No table is read from one end to the other.
 fn assert_searches(plan: &str, index: &str) {
     assert!(plan.contains(index), "{plan}");
-    for table in ["job", "delivery", "attempt", "transfer"] {
+    for table in ["job", "delivery", "attempt", "transfer", "asset", "account"] {
         assert!(!plan.lines().any(|line| line.trim() == format!("SCAN {table}")), "{plan}");
     }
 }
@@ -68,7 +68,7 @@ async fn the_next_wake_is_read_from_the_indexes() {
 #[tokio::test]
 async fn the_library_is_read_in_the_order_of_its_index() {
     let page = plan_of("where account_id = ?1 and (?2 is null or account_id = ?2)").await;
-    assert_searches(&page, "INDEX job_library (account_id=? AND id<?)");
+    assert_searches(&page, "INDEX job_library (account_id=? AND id>? AND id<?)");
     assert!(!page.contains("TEMP B-TREE"), "{page}");
 }
 
@@ -92,4 +92,52 @@ async fn what_operators_look_at_costs_the_same_however_long_the_history_is() {
     let consumption = plan_of("recorded_at > ?1").await;
     assert_searches(&consumption, "INDEX job_updated (updated_at>?)");
     assert_searches(&consumption, "INDEX job_due");
+}
+
+/// A page begins where the one before ended, and costs the same wherever that was.
+#[tokio::test]
+async fn pages_begin_at_their_bound() {
+    for (part, search) in [
+        ("from transfer where id < ?1", "sqlite_autoindex_transfer_1 (id<?)"),
+        ("from transfer where account_id = ?1 and id < ?2", "transfer_account (account_id=? AND id<?)"),
+        ("from account where id > ?1", "sqlite_autoindex_account_1 (id>?)"),
+        ("from asset where id > ?1", "sqlite_autoindex_asset_1 (id>?)"),
+        ("from asset where account_id = ?1 and id > ?2", "asset_account (account_id=? AND id>?)"),
+        ("from delivery where state = 'dead' and (?1", "delivery_dead (id<?)"),
+        ("from job where ?1 and (?2 is null", "sqlite_autoindex_job_1 (id>? AND id<?)"),
+    ] {
+        let page = plan_of(part).await;
+        assert_searches(&page, search);
+        assert!(!page.contains("TEMP B-TREE"), "{part}: {page}");
+    }
+}
+
+/// Few are open or awake, whatever the history is: lists of them walk these alone.
+#[tokio::test]
+async fn lists_of_what_is_open_walk_it_alone() {
+    let list = "and (?2 is null or account_id = ?2)";
+    let open = "state in ('pending', 'submitting', 'unclear', 'running', 'storing')";
+    let of_account = plan_of(&format!("where account_id = ?1 and {open} {list}")).await;
+    assert_searches(&of_account, "job_open (account_id=?)");
+    assert_eq!(
+        plan_of(&format!("where ?1 and {open} {list}")).await.lines().next().unwrap(),
+        "SCAN job USING INDEX job_open"
+    );
+    let awake = plan_of(&format!("where ?1 and wake_at is not null and state <> 'pending' {list}")).await;
+    assert_searches(&awake, "INDEX job_due");
+}
+
+/// What was purged is not looked at again.
+#[tokio::test]
+async fn purging_walks_what_is_new_alone() {
+    assert_searches(
+        &plan_of("purged = 0 and hidden_at < ?1").await,
+        "job_hidden (hidden_at>? AND hidden_at<?)",
+    );
+    let uploads = plan_of("select a.id from account c cross join asset a").await;
+    assert_searches(&uploads, "account_closed (closed_at<?)");
+    assert_searches(&uploads, "asset_upload (account_id=?)");
+    assert_searches(&uploads, "asset_awaited (created_at<?)");
+    let marked = plan_of("from asset where doomed = 1").await;
+    assert!(marked.contains("SCAN asset USING INDEX asset_doomed"), "{marked}");
 }

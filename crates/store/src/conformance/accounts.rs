@@ -4,7 +4,9 @@ use domain::{Recipient, Role, Scope};
 
 use super::Fixture;
 use super::fixture::at_once;
-use crate::{Added, DeliveryResult, KeptToken, NewAccount, NewToken, OpenShop, StoreError, TokenOwner};
+use crate::{
+    Added, DeliveryResult, Flags, KeptToken, NewAccount, NewJob, NewToken, OpenShop, StoreError, TokenOwner,
+};
 
 /// An account is opened once by the shop's own id; later calls get the first row unchanged.
 pub async fn an_account_is_opened_once_by_external_id(fx: Fixture) {
@@ -104,6 +106,51 @@ pub async fn erasing_forgets_the_person_and_keeps_the_money(fx: Fixture) {
     assert!(matches!(nobody, Err(StoreError::NotFound { .. })));
 }
 
+/// A job that was open when its account was erased forgets its input when it ends, however it ends; others keep theirs.
+pub async fn an_erased_accounts_open_jobs_forget_their_input_at_the_end(fx: Fixture) {
+    let (account, other) = (fx.account(300).await, fx.account(100).await);
+    let jobs = fx.open(&fx.order_of(account, 3, 100)).await;
+    let kept = fx.pending(other, 100).await;
+    fx.store.erase_account(account, fx.now()).await.unwrap();
+    fx.done(jobs[0].id, 100).await;
+    fx.advance(31);
+    fx.failed(jobs[1].id).await;
+    fx.applied(&fx.cancel(&jobs[2])).await;
+    fx.advance(31);
+    fx.done(kept.id, 100).await;
+    for job in &jobs {
+        assert_eq!(fx.job(job.id).await.input, serde_json::json!({}));
+    }
+    assert_eq!(fx.job(kept.id).await.input["n"], 1);
+}
+
+/// Jobs that end while their account is erased forget their input, too.
+pub async fn jobs_that_end_during_an_erasure_forget_their_input(fx: Fixture) {
+    for _round in 0..10 {
+        let account = fx.account(800).await;
+        // Hidden without a prompt and without recipients: nothing of it changes by the erasure itself.
+        let jobs = (0..8).map(|_| NewJob { prompt: None, ..fx.new_job(account, 100) }).collect();
+        let jobs = fx.open(&fx.order(account, jobs)).await;
+        let hide = Flags { hidden: Some(true), ..Flags::default() };
+        for job in &jobs {
+            assert!(fx.store.flag_job(job.id, account, hide, fx.now()).await.unwrap());
+        }
+        at_once(9, |number| {
+            let (fx, job) = (fx.clone(), jobs.get(number).cloned());
+            async move {
+                match job {
+                    Some(job) => drop(fx.applied(&fx.cancel(&job)).await),
+                    None => fx.store.erase_account(account, fx.now()).await.expect("the account is erased"),
+                }
+            }
+        })
+        .await;
+        for job in jobs {
+            assert_eq!(fx.job(job.id).await.input, serde_json::json!({}));
+        }
+    }
+}
+
 /// The webhook key is the one that the account was opened with.
 pub async fn an_account_has_its_webhook_key(fx: Fixture) {
     let account = named(&fx, None, None);
@@ -189,6 +236,20 @@ pub async fn heartbeats_are_kept_by_name(fx: Fixture) {
     fx.store.heartbeat("web-1", fx.now()).await.unwrap();
     let wanted = [("bot-1".to_owned(), first), ("web-1".to_owned(), fx.now())];
     assert_eq!(fx.store.heartbeats().await.unwrap(), wanted);
+}
+
+/// Processes that were not seen for long are forgotten in portions.
+pub async fn dead_processes_are_forgotten(fx: Fixture) {
+    for number in 0..5 {
+        fx.store.heartbeat(&format!("web-{number}"), fx.now()).await.unwrap();
+    }
+    fx.advance(10);
+    let before = fx.now();
+    fx.store.heartbeat("web-2", fx.now()).await.unwrap();
+    assert_eq!(fx.store.forget_processes(before, 3).await.unwrap(), 3);
+    assert_eq!(fx.store.forget_processes(before, 3).await.unwrap(), 1);
+    assert_eq!(fx.store.forget_processes(before, 3).await.unwrap(), 0);
+    assert_eq!(fx.store.heartbeats().await.unwrap(), [("web-2".to_owned(), before)]);
 }
 
 /// The store answers for its health, its schema and its clock, and tells no secrets of itself.

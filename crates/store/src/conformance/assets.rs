@@ -149,6 +149,9 @@ pub async fn an_upload_remembers_its_copy(fx: Fixture) {
         fx.store.set_provider_copy(upload.id, &copy).await.unwrap();
         assert_eq!(find(&fx, upload.id).await.provider_copy, Some((copy.url, copy.until)));
     }
+    let copy = ProviderCopy { url: "https://provider.example/3".to_owned(), until: fx.after(100) };
+    let nobody = fx.store.set_provider_copy(fx.asset_id(), &copy).await;
+    assert!(matches!(nobody, Err(StoreError::NotFound { .. })), "{nobody:?}");
 }
 
 /// Bytes of hidden jobs are deleted after their time; the row, its hash and the books stay.
@@ -160,15 +163,67 @@ pub async fn hidden_bytes_are_purged_and_leave_a_tombstone(fx: Fixture) {
     fx.done(kept.id, 100).await;
     let hide = Flags { hidden: Some(true), ..Flags::default() };
     assert!(fx.store.flag_job(hidden.id, account, hide, fx.now()).await.unwrap());
-    assert_eq!(fx.store.purgeable_assets(fx.now(), fx.after(-100_000), 10).await.unwrap(), []);
+    let asset = fx.store.assets_of(&[hidden.id]).await.unwrap().remove(0);
+    assert_eq!(purge(&fx, -100_000).await, []);
     fx.advance(60);
-    let found = fx.store.purgeable_assets(fx.now(), fx.after(-100_000), 10).await.unwrap();
-    assert_eq!(found.iter().map(|asset| asset.job).collect::<Vec<_>>(), [Some(hidden.id)]);
-    fx.store.assets_deleted(&[found[0].id], fx.now()).await.unwrap();
-    assert_eq!(fx.store.purgeable_assets(fx.now(), fx.after(-100_000), 10).await.unwrap(), []);
-    let tombstone = find(&fx, found[0].id).await;
-    assert_eq!((tombstone.deleted_at, tombstone.sha256), (Some(fx.now()), found[0].sha256));
+    assert_eq!(purge(&fx, -100_000).await, [asset.id]);
+    let tombstone = find(&fx, asset.id).await;
+    assert_eq!((tombstone.deleted_at, tombstone.sha256), (Some(fx.now()), asset.sha256));
     assert_eq!((tombstone.state, fx.balance(account).await), (AssetState::Stored, (0, 0)));
+    fx.advance(60);
+    assert_eq!(purge(&fx, -100_000).await, [asset.id], "nobody said that the bytes are gone");
+    assert_eq!(find(&fx, asset.id).await, tombstone);
+    fx.store.bytes_gone(&[asset.id, fx.asset_id()]).await.unwrap();
+    assert_eq!(purge(&fx, -100_000).await, []);
+    assert_eq!(find(&fx, asset.id).await, tombstone);
+}
+
+/// What an owner brings back in time keeps its files, is purged if it is hidden again, and so is a file that is stored late.
+pub async fn what_is_brought_back_keeps_its_bytes(fx: Fixture) {
+    let (job, first) = storing(&fx).await;
+    let flag = async |hidden| {
+        let flags = Flags { hidden: Some(hidden), ..Flags::default() };
+        assert!(fx.store.flag_job(job.id, job.account, flags, fx.now()).await.unwrap());
+    };
+    assert!(fx.store.asset_stored(first, Some(job.fence), &fx.file(), fx.now()).await.unwrap());
+    fx.applied(&fx.settle(&job, 100)).await;
+    flag(true).await;
+    fx.advance(60);
+    flag(false).await;
+    assert_eq!(purge(&fx, -100_000).await, []);
+    assert_eq!(find(&fx, first).await.deleted_at, None);
+    flag(true).await;
+    fx.advance(60);
+    assert_eq!(purge(&fx, -100_000).await, [first]);
+    fx.store.bytes_gone(&[first]).await.unwrap();
+    // A failed job that was looked through already, and a gift that is stored for it later.
+    let failed = fx.pending(fx.account(100).await, 100).await;
+    let failed = fx.failed(failed.id).await;
+    let hide = Flags { hidden: Some(true), ..Flags::default() };
+    assert!(fx.store.flag_job(failed.id, failed.account, hide, fx.now()).await.unwrap());
+    fx.advance(60);
+    assert_eq!(purge(&fx, -100_000).await, []);
+    let gift = fx.storing(failed.id, 1).await;
+    let late = fx.store.assets_of(&[gift.id]).await.unwrap().remove(0).id;
+    assert!(fx.store.asset_stored(late, Some(gift.fence), &fx.file(), fx.now()).await.unwrap());
+    assert_eq!(purge(&fx, -100_000).await, [], "it has not ended");
+    fx.wake_now(gift.id).await;
+    let claimed = fx.claim_this(gift.id).await;
+    let mut end = fx.step(&claimed, JobState::Done);
+    end.patch.gift = true;
+    fx.applied(&end).await;
+    assert_eq!(purge(&fx, -100_000).await, [late]);
+}
+
+/// A stored file whose object is not there is given up once; one that is not stored is not.
+pub async fn a_missing_file_is_given_up_once(fx: Fixture) {
+    let (job, asset) = storing(&fx).await;
+    assert!(!fx.store.give_up_asset(asset, fx.now()).await.unwrap(), "it is not stored");
+    assert!(fx.store.asset_stored(asset, Some(job.fence), &fx.file(), fx.now()).await.unwrap());
+    assert!(fx.store.give_up_asset(asset, fx.now()).await.unwrap());
+    assert!(!fx.store.give_up_asset(asset, fx.after(1)).await.unwrap());
+    assert_eq!(find(&fx, asset).await.deleted_at, Some(fx.now()));
+    assert_eq!(purge(&fx, 0).await, [], "it has no bytes that could go");
 }
 
 /// An upload is what its bytes are; one that never arrived is given up, and so are those of an account that was closed.
@@ -182,17 +237,13 @@ pub async fn uploads_are_known_by_content_and_given_up_in_time(fx: Fixture) {
     assert!(fx.store.asset_stored(arrived.id, None, &file, fx.now()).await.unwrap());
     assert_eq!(find(&fx, arrived.id).await.kind, MediaKind::Video);
     fx.advance(10);
-    let purgeable = async |uploads_before| {
-        let found = fx.store.purgeable_assets(fx.now(), uploads_before, 10).await.unwrap();
-        found.into_iter().map(|asset| asset.id).collect::<Vec<_>>()
-    };
-    assert_eq!(purgeable(fx.after(-20)).await, []);
-    assert_eq!(purgeable(fx.now()).await, [broken.id]);
-    fx.store.assets_deleted(&[broken.id], fx.now()).await.unwrap();
-    assert_eq!(purgeable(fx.now()).await, []);
+    assert_eq!(purge(&fx, -20).await, []);
+    assert_eq!(purge(&fx, 0).await, [broken.id]);
+    fx.store.bytes_gone(&[broken.id]).await.unwrap();
+    assert_eq!(purge(&fx, 0).await, []);
     fx.store.erase_account(account, fx.now()).await.unwrap();
     fx.advance(1);
-    assert_eq!(purgeable(fx.now()).await, [arrived.id]);
+    assert_eq!(purge(&fx, 0).await, [arrived.id]);
 }
 
 /// Stored assets are listed by id, page by page; what is not stored is not listed.
@@ -267,6 +318,12 @@ fn upload(fx: &Fixture, account: domain::AccountId) -> NewAsset {
         source_url: None,
         object: format!("{account}/image/{id}"),
     }
+}
+
+/// Purges what was hidden before now and uploads from before `uploads` seconds; the files whose bytes are to go.
+async fn purge(fx: &Fixture, uploads: i64) -> Vec<AssetId> {
+    let purged = fx.store.purge_assets(fx.now(), fx.after(uploads), fx.now(), 10).await;
+    purged.expect("purging runs").into_iter().map(|asset| asset.id).collect()
 }
 
 async fn fail(fx: &Fixture, asset: AssetId, fence: i64, error: &str, counts: bool) -> bool {

@@ -66,6 +66,15 @@ pub async fn each_filter_finds_its_jobs(fx: Fixture) {
     has(JobFilter { prompt: Some("0% r".to_owned()), ..of(account) }, &[video]).await;
     has(JobFilter { prompt: Some("d%g".to_owned()), ..of(account) }, &[]).await;
     has(JobFilter { prompt: Some("d_g".to_owned()), ..of(account) }, &[]).await;
+    let canceled_and_video = JobFilter { states: vec![JobState::Canceled], with_hidden: true, ..limited() };
+    has(canceled_and_video, &[canceled]).await;
+    let waiting = JobFilter { states: vec![JobState::Pending], ..limited() };
+    has(waiting.clone(), &[video, batch[0], batch[1]]).await;
+    has(JobFilter { since: Some(since), ..waiting.clone() }, &batch).await;
+    has(JobFilter { account: Some(account), since: Some(since), ..waiting }, &batch).await;
+    has(JobFilter { states: vec![JobState::Draft, JobState::Running], ..limited() }, &[]).await;
+    has(JobFilter { since: Some(fx.after(-5)), ..limited() }, &batch).await;
+    has(JobFilter { since: Some(fx.after(1)), ..limited() }, &[]).await;
     let narrow = JobFilter { prompt: Some("cat".to_owned()), since: Some(since), ..of(account) };
     has(JobFilter { kind: Some(MediaKind::Image), ..narrow }, &batch).await;
     has(of(fx.account(0).await), &[]).await;
@@ -163,7 +172,11 @@ pub async fn changes_come_in_their_order(fx: Fixture) {
 }
 
 fn of(account: AccountId) -> JobFilter {
-    JobFilter { account: Some(account), limit: 100, ..JobFilter::default() }
+    JobFilter { account: Some(account), ..limited() }
+}
+
+fn limited() -> JobFilter {
+    JobFilter { limit: 100, ..JobFilter::default() }
 }
 
 fn ids(jobs: &[Job]) -> Vec<JobId> {

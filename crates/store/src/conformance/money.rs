@@ -73,6 +73,58 @@ pub async fn money_needs_an_account(fx: Fixture) {
     assert!(matches!(fx.store.credit(&[topup], fx.now()).await.unwrap(), Credited::Applied(_)));
 }
 
+/// A closed account gets nothing more to spend: no top-up, no refund, no correction upward; what it has may leave.
+pub async fn a_closed_account_takes_no_money(fx: Fixture) {
+    let account = fx.account(300).await;
+    let job = fx.pending(account, 100).await;
+    let done = fx.done(job.id, 100).await;
+    fx.store.erase_account(account, fx.now()).await.unwrap();
+    let corrected = |books, minor| fx.transfer(account, TransferKind::Adjust, "fix-1", books, minor);
+    for refused in [
+        fx.topup(account, "late", 500),
+        fx.refund(&done, "refund-1", 100),
+        corrected((Book::Adjustments, Book::Available), 1),
+    ] {
+        let answer = fx.store.credit(&[refused], fx.now()).await;
+        assert!(matches!(answer, Err(StoreError::NotFound { what: "account" })), "{answer:?}");
+    }
+    assert_eq!((fx.balance(account).await, fx.job(job.id).await.refunded.minor()), ((200, 0), 0));
+    let leaves = corrected((Book::Available, Book::Adjustments), 200);
+    assert!(matches!(fx.store.credit(&[leaves], fx.now()).await.unwrap(), Credited::Applied(_)));
+    assert_eq!(fx.balance(account).await, (0, 0));
+}
+
+/// An erasure among top-ups and refunds: each is there before it or refused after it, and none hurts another.
+pub async fn an_erasure_among_payments_is_before_or_after(fx: Fixture) {
+    for _round in 0..5 {
+        let account = fx.account(300).await;
+        let job = fx.pending(account, 300).await;
+        let done = fx.done(job.id, 300).await;
+        let paid = at_once(16, |number| {
+            let (fx, key, done) = (fx.clone(), fx.word("race"), done.clone());
+            async move {
+                let movement = match number {
+                    0 => {
+                        fx.store.erase_account(account, fx.now()).await.expect("the account is erased");
+                        return 0;
+                    }
+                    number if number % 2 == 0 => fx.refund(&done, &key, 10),
+                    _ => fx.topup(account, &key, 10),
+                };
+                match fx.store.credit(&[movement], fx.now()).await {
+                    Ok(Credited::Applied(_)) => 10,
+                    Err(StoreError::NotFound { what: "account" }) => 0,
+                    other => panic!("{other:?}"),
+                }
+            }
+        })
+        .await;
+        assert_eq!(fx.balance(account).await, (paid.iter().sum(), 0));
+        let late = fx.store.credit(&[fx.topup(account, &fx.word("late"), 10)], fx.now()).await;
+        assert!(matches!(late, Err(StoreError::NotFound { .. })), "{late:?}");
+    }
+}
+
 /// Refunds of one job never pass what was captured, with ten parallel hands and keys.
 pub async fn parallel_refunds_never_pass_the_capture(fx: Fixture) {
     let account = fx.account(100).await;
@@ -202,6 +254,9 @@ pub async fn transfers_are_listed_in_pages(fx: Fixture) {
     assert_eq!(found, wanted);
     let all = TransferFilter { limit: 100, ..Default::default() };
     assert_eq!(fx.store.list_transfers(&all).await.unwrap().len(), 8);
+    let keys = ["charge-5", "unknown", "charge-2"].map(str::to_owned);
+    let by_key = fx.store.transfers_by_key(&keys).await.unwrap();
+    assert_eq!(by_key.iter().map(|found| found.id).collect::<Vec<_>>(), [wanted[1], wanted[4]]);
     let job = fx.pending(other, 50).await;
     let of_job = TransferFilter { job: Some(job.id), limit: 100, ..Default::default() };
     let holds = fx.store.list_transfers(&of_job).await.unwrap();

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use domain::{DeliveryState, JobState, MediaKind, Recipient};
+use domain::{Book, DeliveryState, JobId, JobState, MediaKind, Recipient, TransferKind};
 
 use super::Fixture;
 use super::moves::{LEASE_SECONDS, PACE_SECONDS};
-use crate::{DeliveryResult, NewJob, Overview, Percentiles, StuckLimits};
+use crate::{DeliveryResult, NewJob, NewTransfer, Overview, Percentiles, StuckLimits};
 
 /// Counts of states: live ones as they are, final ones only if they ended in the window.
 pub async fn states_are_counted_in_the_window(fx: Fixture) {
@@ -164,11 +164,9 @@ pub async fn stuck_jobs_are_shown_by_kind(fx: Fixture) {
     let canceled = fx.pending(account, 10).await;
     fx.applied(&fx.cancel(&canceled)).await;
     let minutes = |count: u64| Duration::from_secs(60 * count);
-    let limits = StuckLimits { image: minutes(10), audio: minutes(15), video: minutes(30) };
-    let stuck = async |limit| {
-        let jobs = fx.store.stuck_jobs(&limits, fx.now(), limit).await.unwrap();
-        jobs.into_iter().map(|job| job.id).collect::<Vec<_>>()
-    };
+    let limits =
+        StuckLimits { image: minutes(10), audio: minutes(15), video: minutes(30), models: Vec::new() };
+    let stuck = async |limit| stuck(&fx, &limits, limit).await;
     fx.advance(9 * 60);
     assert_eq!(stuck(10).await, []);
     fx.advance(2 * 60);
@@ -180,6 +178,57 @@ pub async fn stuck_jobs_are_shown_by_kind(fx: Fixture) {
     assert_eq!((all.len(), all[0]), (3, video));
     assert!(all.contains(&audio));
     assert_eq!(stuck(1).await, [video]);
+    assert_eq!(fx.store.count_stuck(&limits, fx.now()).await.unwrap(), 3);
+    let young =
+        fx.store.stuck_jobs(&limits, Some(fx.job(image).await.created_at), fx.now(), 1).await.unwrap();
+    assert_eq!(young.len(), 1);
+    assert_ne!(young[0].id, video, "it was ordered before");
+}
+
+/// A job is stuck as soon as it is older than its kind or its own model allows.
+pub async fn stuck_jobs_are_shown_by_model(fx: Fixture) {
+    let account = fx.account(1_000).await;
+    let of_model = |model: &str| NewJob { model: model.to_owned(), ..fx.new_job(account, 10) };
+    let fast = fx.open(&fx.order(account, vec![of_model("maker/\"fast\" 1")])).await.remove(0).id;
+    fx.advance(1);
+    let slow = fx.open(&fx.order(account, vec![of_model("maker/slow")])).await.remove(0).id;
+    let age = Duration::from_secs;
+    let models = vec![("maker/\"fast\" 1".to_owned(), age(60)), ("maker/slow".to_owned(), age(6_000))];
+    let limits = StuckLimits { image: age(600), audio: age(600), video: age(600), models };
+    assert_eq!(stuck(&fx, &limits, 10).await, []);
+    fx.advance(61);
+    assert_eq!(stuck(&fx, &limits, 10).await, [fast]);
+    fx.advance(600);
+    assert_eq!(stuck(&fx, &limits, 10).await, [fast, slow]);
+}
+
+/// The audit names a price that nobody holds and a draft that moved money.
+pub async fn the_audit_names_missing_holds_and_drafts_with_transfers(fx: Fixture) {
+    let account = fx.account(1_000).await;
+    let named = async || {
+        let findings = fx.store.audit(fx.now()).await.unwrap();
+        findings.into_iter().map(|found| (found.invariant, found.noun, found.id)).collect::<Vec<_>>()
+    };
+    let unpaid = NewJob { hold: None, ..fx.new_job(account, 100) };
+    let unpaid = fx.open(&fx.order(account, vec![unpaid])).await.remove(0);
+    let wanted = [("I2", "job", unpaid.id.to_string())];
+    assert_eq!(named().await, wanted);
+    let claimed = fx.claim_this(unpaid.id).await;
+    let failed = fx.applied(&fx.fail(&claimed)).await;
+    assert_eq!(named().await, wanted, "it failed without a hold, too");
+    let mut step = fx.step(&failed, JobState::Failed);
+    step.guard = crate::Guard::read(&failed);
+    let moved = |kind| fx.job_transfer(account, failed.id, kind, 100);
+    step.transfers = vec![moved(TransferKind::Hold), moved(TransferKind::Release)];
+    fx.applied(&step).await;
+    assert_eq!(named().await, []);
+    let draft = fx.open(&fx.order(account, vec![fx.new_draft(account, 100)])).await.remove(0);
+    let books = (Book::Adjustments, Book::Available);
+    let strange = fx.transfer(account, TransferKind::Adjust, "strange", books, 5);
+    let strange = NewTransfer { job: Some(draft.id), ..strange };
+    fx.store.credit(&[strange], fx.now()).await.unwrap();
+    assert_eq!(named().await, [("I2", "job", draft.id.to_string())]);
+    fx.applied(&fx.cancel(&draft)).await;
 }
 
 /// An empty shop has clean books and an empty overview.
@@ -189,6 +238,15 @@ pub async fn an_empty_shop_is_clean(fx: Fixture) {
     assert!(overview.states.iter().all(|(_, count)| *count == 0));
     assert!(overview.deliveries.iter().all(|(_, count)| *count == 0));
     assert_eq!((overview.models, overview.oldest_due, overview.orphans), (Vec::new(), None, 0));
+}
+
+async fn stuck(fx: &Fixture, limits: &StuckLimits, limit: u32) -> Vec<JobId> {
+    let jobs = fx.store.stuck_jobs(limits, None, fx.now(), limit).await.expect("jobs can be read");
+    if jobs.len() < limit as usize {
+        let count = fx.store.count_stuck(limits, fx.now()).await.expect("jobs can be counted");
+        assert_eq!(count, jobs.len() as u64);
+    }
+    jobs.into_iter().map(|job| job.id).collect()
 }
 
 fn count_of(overview: &Overview, state: JobState) -> u64 {

@@ -151,6 +151,18 @@ pub async fn a_short_step_writes_nothing(fx: Fixture) {
     );
 }
 
+/// Of one job no more is given back than was held for it, whatever else its account holds.
+pub async fn a_job_gives_back_what_it_holds(fx: Fixture) {
+    let account = fx.account(200).await;
+    let (job, _other) = (fx.pending(account, 100).await, fx.pending(account, 100).await);
+    let claimed = fx.claim_this(job.id).await;
+    let mut step = fx.fail(&claimed);
+    step.transfers[0].amount = domain::Money::from_minor(150);
+    let answer = fx.store.record(&step).await;
+    assert!(matches!(answer, Err(StoreError::Short)), "{answer:?}");
+    assert_eq!((fx.job(job.id).await, fx.balance(account).await), (claimed, (0, 200)));
+}
+
 /// A step with a key of money that is used already is an error, and nothing of it is written.
 pub async fn a_step_with_a_used_key_writes_nothing(fx: Fixture) {
     let account = fx.account(200).await;

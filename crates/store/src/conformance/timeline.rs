@@ -29,6 +29,35 @@ pub async fn repeated_history_is_counted_in_one_line(fx: Fixture) {
     assert_eq!((lines[4].source.as_str(), lines[4].detail.as_deref()), ("test", Some("HTTP 502")));
 }
 
+/// A folded line has the newest words, and the latest time whatever order its repeats come in.
+pub async fn the_newest_words_of_a_folded_line_win(fx: Fixture) {
+    let account = fx.account(100).await;
+    let job = fx.pending(account, 100).await;
+    let folded = |words: &str| NewEntry {
+        detail: Some(words.to_owned()),
+        fold: Some("same".to_owned()),
+        ..entry("poll.failed")
+    };
+    let line = async || {
+        let line = fx.store.timeline(job.id).await.unwrap().remove(1);
+        (line.times, line.last_at, line.detail)
+    };
+    fx.store.note(job.id, &[folded("first"), folded("second")], fx.now()).await.unwrap();
+    assert_eq!(line().await, (2, fx.now(), Some("second".to_owned())));
+    fx.advance(5);
+    let claimed = fx.claim_this(job.id).await;
+    let begin = crate::BeginAttempt { timeline: vec![folded("third")], ..fx.begin(&claimed) };
+    fx.store.begin_attempt(&begin).await.unwrap();
+    assert_eq!(line().await, (3, fx.now(), Some("third".to_owned())));
+    let sent = fx.job(job.id).await;
+    let mut step = fx.step(&sent, JobState::Unclear);
+    step.timeline = vec![folded("fourth"), folded("fifth")];
+    fx.applied(&step).await;
+    assert_eq!(line().await, (5, fx.now(), Some("fifth".to_owned())));
+    fx.store.note(job.id, &[folded("late")], fx.after(-3)).await.unwrap();
+    assert_eq!(line().await, (6, fx.now(), Some("late".to_owned())));
+}
+
 /// Folded lines of two jobs do not meet.
 pub async fn history_is_folded_within_one_job(fx: Fixture) {
     let account = fx.account(0).await;
