@@ -4,26 +4,26 @@ use std::time::Duration;
 
 use acceptance::{Customer, Db, IMAGE, Media, OldDatabase, World, stories, until};
 use domain::{Job, JobState, Role};
-use futures_util::StreamExt;
 use importing::{Holds, ImportOptions, ImportReport, Lost, ModelMap};
+use kie_client::Family;
 use old_shops::OldShop;
 use serde_json::json;
 use store::JobFilter;
 
-const SOURCES: [Db; 2] = [Db::Sqlite, Db::Postgres];
+pub(crate) const SOURCES: [Db; 2] = [Db::Sqlite, Db::Postgres];
 
-const GENERATIONS: &str = "create table generations (id integer primary key, user_id text, type text, model_key text, \
+pub(crate) const GENERATIONS: &str = "create table generations (id integer primary key, user_id text, type text, model_key text, \
     provider text, task_id text, status text, prompt text, options {json}, result_urls {json}, asset_url text, \
     preview_url text, thumbnail_url text, error text, created_at {time}, updated_at {time});";
 
-const JOBS: &str = "create table users (user_id bigint primary key, balance_rub {money}, hold_rub {money}); \
+pub(crate) const JOBS: &str = "create table users (user_id bigint primary key, balance_rub {money}, hold_rub {money}); \
     create table jobs (id integer primary key, user_id bigint, kie_task_id text, idempotency_key text, \
     chat_id bigint, delivered_at {time}, status text, price {money}, model text);";
 
 const GENERATION_JOBS: &str = "create table generation_jobs (id integer primary key, user_id text, model_id text, \
     params {json}, result {json}, error text, status text, task_id text);";
 
-fn options() -> ImportOptions {
+pub(crate) fn options() -> ImportOptions {
     ImportOptions {
         shop: "old".to_owned(),
         dry_run: false,
@@ -37,7 +37,7 @@ fn options() -> ImportOptions {
     }
 }
 
-async fn import(world: &World, old: &OldDatabase, options: &ImportOptions) -> ImportReport {
+pub(crate) async fn import(world: &World, old: &OldDatabase, options: &ImportOptions) -> ImportReport {
     let mut shop = OldShop::open(old.url(), None).await.unwrap();
     let mut last = (0, 0);
     let report =
@@ -53,13 +53,13 @@ async fn import(world: &World, old: &OldDatabase, options: &ImportOptions) -> Im
 }
 
 /// The job that a row of the old shop became, by the key of its row.
-async fn job_of(world: &World, key: &str) -> Job {
+pub(crate) async fn job_of(world: &World, key: &str) -> Job {
     let noun = store::SourceNoun::Generation;
     let found = world.store.find_imported("old", noun, &[key.to_owned()]).await.unwrap();
     world.row(&found[0].job.unwrap().to_string()).await
 }
 
-async fn until_state(world: &World, key: &str, state: JobState) -> Job {
+pub(crate) async fn until_state(world: &World, key: &str, state: JobState) -> Job {
     until(&format!("row {key} is {state}"), async || {
         let job = job_of(world, key).await;
         (job.state == state).then_some(job)
@@ -67,18 +67,18 @@ async fn until_state(world: &World, key: &str, state: JobState) -> Job {
     .await
 }
 
-async fn owner(world: &World, user: &str) -> Customer {
+pub(crate) async fn owner(world: &World, user: &str) -> Customer {
     let account = world.store.find_account_by_external_id(user).await.unwrap().unwrap();
     world.holder_of(account.id, Role::Customer).await
 }
 
-async fn balance(world: &World, user: &str) -> (i64, i64) {
+pub(crate) async fn balance(world: &World, user: &str) -> (i64, i64) {
     let account = world.store.find_account_by_external_id(user).await.unwrap().unwrap();
     (account.available.minor(), account.held.minor())
 }
 
 /// Rows of a tally: new, changed, same, left, refused.
-fn tally(report: &ImportReport) -> [u64; 5] {
+pub(crate) fn tally(report: &ImportReport) -> [u64; 5] {
     report.statuses.iter().map(|line| line.rows).fold([0; 5], |sum, rows| {
         [
             sum[0] + rows.new,
@@ -101,10 +101,10 @@ async fn count_jobs(world: &World) -> usize {
 }
 
 /// A finished task of the old shop, and its bytes.
-async fn finished_task(world: &World, customer: &Customer) -> (String, String, Vec<u8>) {
+pub(crate) async fn finished_task(world: &World, customer: &Customer) -> (String, String, Vec<u8>) {
     let task = world.old_task(IMAGE, "made long ago").await;
     let address = until("the old task is finished", async || {
-        world.lifecycle(0).provider().record(&task).await.ok()?.outputs.first().cloned()
+        world.lifecycle(0).provider().record(&task, None).await.ok()?.outputs.first().cloned()
     })
     .await;
     let (status, bytes) = customer.download(&address).await;
@@ -170,6 +170,16 @@ stories! {
             assert_eq!(anna.download(shown.outputs()[0]["url"].as_str().unwrap()).await.1, bytes, "the very bytes");
             let asset = world.store.find_asset_by_object("gallery/a.png").await.unwrap().unwrap();
             assert_eq!(asset.job, Some(adopted.id), "adopted where it lay");
+            // The old shop may still serve it: what has other bytes by now is told, and stays.
+            let media = &world.media;
+            let other = [&bytes[..], b"other"].concat();
+            media.put_bytes("gallery/a.png", "image/png", other.clone().into()).await.unwrap();
+            let restored = world.lifecycle(0).restore_files(adopted.id, "look").await.unwrap();
+            assert_eq!(restored[0].trouble.as_deref(), Some("the adopted object has other bytes now"));
+            let kept = media.head("gallery/a.png").await.unwrap().bytes;
+            assert_eq!(kept, other.len() as u64, "it was not ours to delete");
+            media.put_bytes("gallery/a.png", "image/png", bytes.clone().into()).await.unwrap();
+            assert_eq!(world.lifecycle(0).restore_files(adopted.id, "look").await.unwrap(), []);
             assert_eq!((shown.0["model"].as_str(), shown.0["input"]["seed"].as_i64()), (Some("dream-9"), Some(7)));
             assert_eq!(shown.0["created_at"], "2025-03-01T12:00:00Z");
             assert_eq!(world.creates(), 3, "nothing was bought again");
@@ -213,7 +223,7 @@ stories! {
             let options = ImportOptions { holds, ..options() };
 
             let settled = import(&world, &old, &ImportOptions { settled_only: true, ..options.clone() }).await;
-            assert_eq!(tally(&settled), [4, 0, 0, 2, 0], "{:#?}", settled.problems);
+            assert_eq!(tally(&settled), [3, 0, 0, 3, 0], "{:#?}", settled.problems);
             assert_eq!(balance(&world, "1").await, (15_050, 0), "before the switch-over all of it is available");
 
             let report = import(&world, &old, &ImportOptions { deliver: true, ..options.clone() }).await;
@@ -224,8 +234,8 @@ stories! {
             assert_eq!(money.held.minor(), 5000, "the lost one's hold is not placed");
             assert!(report.problems.iter().any(|one| one.key == "3" && one.taken), "{:#?}", report.problems);
             let lost: Vec<_> = report.lost.iter().map(|row| (row.key.as_str(), row.money)).collect();
-            assert_eq!(lost, [("2", "decided"), ("5", "kept"), ("6", "none")]);
-            assert_eq!(balance(&world, "4").await, (of_4 - 3000, 0), "--lost keep: the shop keeps what was set aside");
+            assert_eq!(lost, [("2", "decided"), ("5", "released"), ("6", "none")]);
+            assert_eq!(balance(&world, "4").await, (of_4, 0), "what never came is never paid for");
 
             let done = until_state(&world, "1", JobState::Done).await;
             assert_eq!([done.held, done.captured, done.released].map(domain::Money::minor), [5000, 5000, 0]);
@@ -391,63 +401,46 @@ stories! {
         assert_eq!((balance(&world, "1").await, balance(&world, "2").await), ((1000, 0), (2000, 0)));
         world.finish().await;
     }
-}
 
-#[tokio::test]
-async fn a_source_that_is_no_old_shop_is_refused_with_a_reason() {
-    let folder = tempfile::tempdir().unwrap();
-    let refused = |address: String, layout| async move {
-        match OldShop::open(&address, layout).await {
-            Ok(_) => panic!("{address} was opened"),
-            Err(error) => error.to_string(),
-        }
-    };
-    let file = folder.path().join("nothing.db").display().to_string();
-    assert!(refused(file, None).await.contains("cannot be opened"));
-    assert!(refused("mysql://localhost/x".to_owned(), None).await.contains("postgres://"));
-    let empty = OldDatabase::create(Db::Sqlite, folder.path(), "create table users (id integer);").await;
-    assert!(refused(empty.url().to_owned(), None).await.contains("no known layout"));
-    empty.run(JOBS.split_once(';').unwrap().1).await;
-    let wrong = refused(empty.url().to_owned(), Some(old_shops::Layout::Generations)).await;
-    assert!(wrong.contains("lacks everything"), "{wrong}");
-    empty.run("create table generations (id integer, user_id text, status text, task_id text);").await;
-    assert!(refused(empty.url().to_owned(), None).await.contains("choose one with --layout"));
-}
+    async fn tasks_of_the_older_families_are_finished_through_their_own_records(db) {
+        let world = World::builder(db).callbacks(false).start().await;
+        let visitor = world.account_with("1.00").await;
+        let (_, address, bytes) = finished_task(&world, &visitor).await;
+        let old = OldDatabase::create(Db::Sqlite, &world.path("."), GENERATIONS).await;
+        let (made, refused) = ("c7d80e5fa1b24c3d96e7f8091a2b3c4d", "veo_task_0f1e2d3c4b5a");
+        old.run(&format!(
+            "insert into generations (id, user_id, type, model_key, provider, task_id, status, created_at) values
+             (1, 'anna', 'image', 'gpt-4o-image', 'kie', '{made}', 'generating', '2025-03-01 12:00:00+00'),
+             (2, 'anna', 'video', 'veo3_fast', 'kie', '{refused}', 'generating', '2025-03-01 12:00:00+00');"
+        ))
+        .await;
+        let tell = |family: Family, task: &str, answer| world.sim.put_record(family.record_path(), task, answer).unwrap();
+        let record = |flag: u8, urls: &[&str]| {
+            let response = json!({ "resultUrls": urls });
+            json!({ "code": 200, "msg": "success", "data": {
+                "taskId": made, "successFlag": flag, "response": response, "createTime": 1_740_830_400_000_u64 } })
+        };
+        tell(Family::Gpt4oImage, made, record(0, &[]));
+        tell(Family::Veo, refused, json!({ "code": 422, "msg": "Your prompt was flagged as unsafe.", "data": null }));
+        let report = import(&world, &old, &options()).await;
+        assert_eq!((tally(&report), report.lost.len()), ([2, 0, 0, 0, 0], 0), "{report:#?}");
 
-#[tokio::test]
-async fn rows_are_read_whatever_types_they_have_and_broken_ones_do_not_end_the_reading() {
-    let folder = tempfile::tempdir().unwrap();
-    let of_postgres = "create table generations (id uuid primary key, user_id uuid, status varchar(20), task_id text, \
-        result_urls text[], options json, created_at timestamp);
-        insert into generations values
-          ('00000000-0000-0000-0000-000000000001', '00000000-0000-0000-0000-0000000000aa', 'success', 't1',
-           array['https://a/1.png', 'https://a/2.png'], '{\"n\":1}', '2025-03-01 12:00:00.5'),
-          ('00000000-0000-0000-0000-000000000002', '00000000-0000-0000-0000-0000000000aa', 'odd', 't2', null, null, null);";
-    let of_sqlite =
-        "create table generations (id text primary key, user_id blob, status text, task_id text, \
-        result_urls text, options text, created_at integer);
-        insert into generations values
-          ('00000000-0000-0000-0000-000000000001', '00000000-0000-0000-0000-0000000000aa', 'success', 't1',
-           '[\"https://a/1.png\",\"https://a/2.png\"]', '{\"n\":1}', 1740830400500),
-          ('00000000-0000-0000-0000-000000000002', 5, cast(x'fffe' as text), 't2', null, null, null);";
-    for (db, script, reason) in
-        [(Db::Postgres, of_postgres, "unknown status `odd`"), (Db::Sqlite, of_sqlite, "status is no text")]
-    {
-        let old = OldDatabase::create(db, &folder.path().join(format!("{db:?}")), script).await;
-        let mut shop = OldShop::open(old.url(), None).await.unwrap();
-        assert_eq!(shop.count().await.unwrap(), 2);
-        let rows: Vec<_> = shop.generations().map(Result::unwrap).collect().await;
-        let good = rows[0].as_ref().unwrap();
-        assert_eq!(good.results, ["https://a/1.png", "https://a/2.png"], "{db:?}");
-        assert_eq!(
-            (good.user.as_str(), good.options["n"].as_i64()),
-            ("00000000-0000-0000-0000-0000000000aa", Some(1))
-        );
-        assert_eq!(good.created_at.unwrap().as_millisecond(), 1_740_830_400_500);
-        let bad = rows[1].as_ref().unwrap_err();
-        assert!(bad.key.ends_with("02") && bad.reason.contains(reason), "{bad:?}");
-        let users: Vec<_> = shop.users().map(|user| user.unwrap().unwrap().key).collect().await;
-        assert!(users.contains(&"00000000-0000-0000-0000-0000000000aa".to_owned()), "{users:?}");
-        shop.close().await;
+        let failed = until_state(&world, "2", JobState::Failed).await;
+        assert_eq!(failed.cause, Some(domain::Cause::Moderation));
+        let working = job_of(&world, "1").await;
+        until("the record was read", async || {
+            let history = world.store.timeline(working.id).await.unwrap();
+            history.iter().any(|line| line.event == "record.read").then_some(())
+        })
+        .await;
+        let working = job_of(&world, "1").await;
+        assert_eq!(working.state, JobState::Running, "it is still being made");
+        tell(Family::Gpt4oImage, made, record(1, &[&address]));
+        world.advance(Duration::from_mins(5));
+        let done = until_state(&world, "1", JobState::Done).await;
+        let anna = owner(&world, "anna").await;
+        let shown = anna.job(&done.id.to_string()).await;
+        assert_eq!(anna.download(shown.outputs()[0]["url"].as_str().unwrap()).await.1, bytes);
+        world.finish().await;
     }
 }

@@ -1,16 +1,16 @@
 //! Generations become jobs; what is not final is woken.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use domain::{AccountId, Cause, JobState, Money};
+use domain::{AccountId, JobState, Money, Timestamp, to_micros};
 use futures_util::{StreamExt, stream};
 use old_shops::{OldGeneration, OldStatus, Read};
-use store::{Imported, NewImport, SourceNoun, StoreError, WakeJob, WakeReason};
+use store::{Imported, NewImport, SourceNoun, StoreError};
 
-use crate::Lost;
+use crate::again::again;
 use crate::amount::amount;
-use crate::job;
+use crate::job::{self, When};
 use crate::look::{is_kie, look};
 use crate::pass::{ImportError, Pass, ROUBLES, row_error};
 use crate::plan::{Look, Plan, Take, Terms, plan};
@@ -21,58 +21,97 @@ const NOUN: &str = "generation";
 
 /// Rows that are looked at and written at once.
 const AT_ONCE: usize = 8;
+/// Owners that are remembered. To find one sums up all that was taken over of it, so it is not found for each portion.
+const OWNERS_MAX: usize = 10_000;
+
+/// What the portions of a pass share.
+pub(crate) struct Course {
+    holds: Holds,
+    queue: Queue,
+    owners: HashMap<String, AccountId>,
+}
+
+impl Course {
+    pub(crate) fn new(holds: Holds, per_second: u32) -> Self {
+        Self { holds, queue: Queue::new(per_second), owners: HashMap::new() }
+    }
+
+    /// Learns the accounts of these users, as far as they have one.
+    async fn meet(&mut self, pass: &Pass<'_>, users: HashSet<&str>) -> Result<(), ImportError> {
+        if self.owners.len() > OWNERS_MAX {
+            self.owners.clear();
+        }
+        let new = users.into_iter().filter(|user| !self.owners.contains_key(*user));
+        let new: Vec<String> = new.map(str::to_owned).collect();
+        if !new.is_empty() {
+            let found = pass.store().find_imported(&pass.options.shop, SourceNoun::User, &new).await?;
+            self.owners.extend(found.into_iter().map(|user| (user.key, user.account)));
+        }
+        Ok(())
+    }
+}
 
 /// When finished generations become due: one after the other, so that new orders do not wait behind them.
-pub(crate) struct Queue {
-    per_second: u32,
-    number: u64,
+struct Queue {
+    step: Duration,
+    next: Option<Timestamp>,
 }
 
 impl Queue {
-    pub(crate) const fn new(per_second: u32) -> Self {
-        Self { per_second, number: 0 }
+    fn new(per_second: u32) -> Self {
+        Self { step: Duration::from_secs(1).checked_div(per_second).unwrap_or_default(), next: None }
     }
 
-    fn next(&mut self) -> Duration {
-        let Some(millis) = self.number.saturating_mul(1000).checked_div(u64::from(self.per_second)) else {
-            return Duration::ZERO;
-        };
-        self.number = self.number.saturating_add(1);
-        Duration::from_millis(millis)
+    fn next(&mut self, now: Timestamp) -> Timestamp {
+        let due = self.next.map_or(now, |next| next.max(now));
+        self.next = due.saturating_add(self.step).ok();
+        to_micros(due)
     }
 }
 
 /// One row with what is known of it before anything is looked at.
-struct Row {
-    old: OldGeneration,
+pub(crate) struct Row {
+    pub(crate) old: OldGeneration,
     known: Option<Imported>,
     account: Option<AccountId>,
     /// Whether its user has no account and gets none.
     ownerless: bool,
-    price: Money,
+    pub(crate) price: Money,
     covered: Money,
-    delay: Duration,
+    /// When its job becomes due.
+    pub(crate) due: Timestamp,
+}
+
+impl Row {
+    /// Whether the old shop is at work on it.
+    pub(crate) fn is_in_flight(&self) -> bool {
+        matches!(self.old.status, OldStatus::Waiting | OldStatus::Working)
+    }
+
+    pub(crate) fn is_finished(&self) -> bool {
+        self.old.status == OldStatus::Succeeded
+    }
 }
 
 /// What became of one row.
-struct Outcome {
+pub(crate) struct Outcome {
     key: String,
     word: String,
-    end: End,
-    state: Option<JobState>,
-    take: Option<Take>,
-    lost: Option<LostRow>,
-    problem: Option<String>,
+    pub(crate) end: End,
+    pub(crate) state: Option<JobState>,
+    pub(crate) take: Option<Take>,
+    pub(crate) lost: Option<LostRow>,
+    pub(crate) problem: Option<String>,
 }
 
 /// Takes a portion of generations over.
 pub(crate) async fn take_over(
     pass: &Pass<'_>,
     portion: Vec<Read<OldGeneration>>,
-    (holds, queue): (&mut Holds, &mut Queue),
+    course: &mut Course,
     report: &mut ImportReport,
 ) -> Result<(), ImportError> {
-    let rows = prepare(pass, portion, holds, queue, report).await?;
+    let rows = prepare(pass, portion, course, report).await?;
     let mut ended = stream::iter(rows).map(|row| one(pass, row)).buffered(AT_ONCE);
     while let Some(outcome) = ended.next().await {
         tell(outcome?, report);
@@ -88,7 +127,6 @@ fn tell(outcome: Outcome, report: &mut ImportReport) {
     if let Some(take) = outcome.take {
         add(&mut report.money.held, take.held);
         add(&mut report.money.refunded, take.refunded);
-        add(&mut report.money.kept, take.kept);
     }
     report.lost.extend(outcome.lost);
     if let Some(reason) = outcome.problem {
@@ -100,18 +138,14 @@ fn tell(outcome: Outcome, report: &mut ImportReport) {
 async fn prepare(
     pass: &Pass<'_>,
     portion: Vec<Read<OldGeneration>>,
-    holds: &mut Holds,
-    queue: &mut Queue,
+    course: &mut Course,
     report: &mut ImportReport,
 ) -> Result<Vec<Row>, ImportError> {
     let keys: Vec<String> = portion.iter().flatten().map(|old| old.key.clone()).collect();
-    let users: Vec<String> = portion.iter().flatten().map(|old| old.user.clone()).collect();
-    let shop = &*pass.options.shop;
-    let by_key = |found: Vec<Imported>| -> HashMap<String, Imported> {
-        found.into_iter().map(|one| (one.key.clone(), one)).collect()
-    };
-    let mut known = by_key(pass.store().find_imported(shop, SourceNoun::Generation, &keys).await?);
-    let users = by_key(pass.store().find_imported(shop, SourceNoun::User, &users).await?);
+    let known = pass.store().find_imported(&pass.options.shop, SourceNoun::Generation, &keys).await?;
+    let mut known: HashMap<String, Imported> = known.into_iter().map(|one| (one.key.clone(), one)).collect();
+    course.meet(pass, portion.iter().flatten().map(|old| &*old.user).collect()).await?;
+    let now = pass.now();
     let mut rows = Vec::with_capacity(portion.len());
     for read in portion {
         match read.map_err(|bad| (bad.key, bad.reason)).and_then(|old| priced(pass, old)) {
@@ -119,23 +153,33 @@ async fn prepare(
                 report.status("(unreadable)", End::Refused);
                 report.problem(NOUN, &key, reason, false);
             }
-            Ok((old, price)) => {
-                let known = known.remove(&old.key);
-                let in_flight = matches!(old.status, OldStatus::Waiting | OldStatus::Working);
-                // Those that were taken over before have used up the same.
-                let covered = match &known {
-                    Some(known) => holds.cover(&old.user, known.amount),
-                    None if in_flight => holds.cover(&old.user, price),
-                    None => Money::ZERO,
-                };
-                let account = users.get(&old.user).map(|user| user.account);
-                let delay = if in_flight || known.is_some() { Duration::ZERO } else { queue.next() };
-                let ownerless = account.is_none() && (!pass.options.dry_run || holds.is_refused(&old.user));
-                rows.push(Row { old, known, account, ownerless, price, covered, delay });
-            }
+            Ok((old, price)) => rows.push(prepared(pass, known.remove(&old.key), (old, price), course, now)),
         }
     }
     Ok(rows)
+}
+
+fn prepared(
+    pass: &Pass<'_>,
+    known: Option<Imported>,
+    (old, price): (OldGeneration, Money),
+    course: &mut Course,
+    now: Timestamp,
+) -> Row {
+    let account = course.owners.get(&old.user).copied();
+    let ownerless = account.is_none() && (!pass.options.dry_run || course.holds.is_refused(&old.user));
+    let mut row = Row { old, known, account, ownerless, price, covered: Money::ZERO, due: now };
+    // Those that were taken over before have used up the same.
+    row.covered = match &row.known {
+        Some(known) => course.holds.cover(&row.old.user, known.amount),
+        None if row.is_in_flight() => course.holds.cover(&row.old.user, price),
+        None => Money::ZERO,
+    };
+    let failed = row.known.as_ref().is_some_and(|known| known.state == Some(JobState::Failed));
+    if row.is_finished() && (row.known.is_none() || failed) {
+        row.due = course.queue.next(now);
+    }
+    row
 }
 
 fn priced(pass: &Pass<'_>, old: OldGeneration) -> Result<(OldGeneration, Money), (String, String)> {
@@ -151,13 +195,14 @@ fn priced(pass: &Pass<'_>, old: OldGeneration) -> Result<(OldGeneration, Money),
 }
 
 async fn one(pass: &Pass<'_>, row: Row) -> Result<Outcome, ImportError> {
+    let now = pass.now();
     match &row.known {
-        Some(known) => again(pass, &row, known).await,
-        None => first(pass, &row).await,
+        Some(known) => again(pass, &row, known, now).await,
+        None => first(pass, &row, now).await,
     }
 }
 
-fn outcome(row: &Row, end: End) -> Outcome {
+pub(crate) fn outcome(row: &Row, end: End) -> Outcome {
     Outcome {
         key: row.old.key.clone(),
         word: row.old.word.clone(),
@@ -169,21 +214,13 @@ fn outcome(row: &Row, end: End) -> Outcome {
     }
 }
 
-fn refused(row: &Row, reason: String) -> Outcome {
-    Outcome { problem: Some(reason), ..outcome(row, End::Refused) }
+pub(crate) fn refused(row: &Row, reason: impl Into<String>) -> Outcome {
+    Outcome { problem: Some(reason.into()), ..outcome(row, End::Refused) }
 }
 
 /// A row that no pass has seen.
-async fn first(pass: &Pass<'_>, row: &Row) -> Result<Outcome, ImportError> {
+async fn first(pass: &Pass<'_>, row: &Row, now: Timestamp) -> Result<Outcome, ImportError> {
     let old = &row.old;
-    let in_flight = matches!(old.status, OldStatus::Waiting | OldStatus::Working);
-    if in_flight && !is_kie(old) {
-        let provider = old.provider.as_deref().unwrap_or_default();
-        return Ok(refused(row, format!("it is in flight at {provider}, which is not KIE")));
-    }
-    if row.ownerless {
-        return Ok(refused(row, "its user was not taken over".to_owned()));
-    }
     let terms = Terms {
         price: row.price,
         covered: row.covered,
@@ -191,11 +228,17 @@ async fn first(pass: &Pass<'_>, row: &Row) -> Result<Outcome, ImportError> {
         settled_only: pass.options.settled_only,
         lost: pass.options.lost,
     };
-    let seen = if terms.settled_only && in_flight {
-        Look::default()
-    } else {
-        look(pass.lifecycle, old, &pass.options.media_at, pass.now).await
-    };
+    if terms.settled_only && row.is_in_flight() {
+        return Ok(outcome(row, End::Left));
+    }
+    if row.is_in_flight() && !is_kie(old) {
+        let provider = old.provider.as_deref().unwrap_or_default();
+        return Ok(refused(row, format!("it is in flight at {provider}, which is not KIE")));
+    }
+    if row.ownerless {
+        return Ok(refused(row, "its user was not taken over"));
+    }
+    let seen = look(pass, old, now).await;
     let take = match plan(old.status, &seen, &terms) {
         Plan::Left => return Ok(outcome(row, End::Left)),
         Plan::Refused(reason) => return Ok(refused(row, reason)),
@@ -205,21 +248,30 @@ async fn first(pass: &Pass<'_>, row: &Row) -> Result<Outcome, ImportError> {
         Ok(order) => order,
         Err(reason) => return Ok(refused(row, reason)),
     };
-    let uncovered = in_flight && !take.lost && take.held < row.price;
-    let problem = uncovered
-        .then(|| "the old shop has not set its price aside: it is finished without a charge".to_owned());
+    let problem = odd(row, &seen, &take);
     let mut outcome =
         Outcome { state: Some(take.state), take: Some(take), problem, ..outcome(row, End::New) };
+    let mut job = None;
     if let Some(account) = row.account.filter(|_| !pass.options.dry_run) {
-        let mut import = job::import(pass, old, (&order, &take), account, (row.price, row.delay));
+        let when = When { now, due: row.due };
+        let mut import = job::import(pass, old, (&order, &take), account, (row.price, when));
         if let Err(reason) = write(pass, &mut import).await? {
             return Ok(refused(row, reason));
         }
-        outcome.lost = take.lost.then(|| lost_row(row, import.job, money_word(&take)));
-    } else {
-        outcome.lost = take.lost.then(|| lost_row(row, None, money_word(&take)));
+        job = import.job;
     }
+    outcome.lost = take.lost.then(|| lost_row(row, job, money_word(row, &take)));
     Ok(outcome)
+}
+
+/// What a person should know of a row that is taken over.
+fn odd(row: &Row, seen: &Look, take: &Take) -> Option<String> {
+    if row.is_in_flight() && !take.lost && take.held < row.price {
+        return Some("the old shop has not set its price aside: it is finished without a charge".to_owned());
+    }
+    let results = seen.gone.saturating_add(seen.sources.len());
+    let is_partly_gone = take.state == JobState::Storing && seen.gone > 0;
+    is_partly_gone.then(|| format!("{} of its {results} results cannot be had any more", seen.gone))
 }
 
 /// Writes a job; what another row of the old shop has taken already is left out where the job can do without it.
@@ -245,111 +297,17 @@ async fn write(pass: &Pass<'_>, import: &mut NewImport) -> Result<Result<(), Str
     Ok(Err("its keys belong to other generations".to_owned()))
 }
 
-/// A row that was taken over before: what changed wakes its job, and what was lost since is given back.
-async fn again(pass: &Pass<'_>, row: &Row, known: &Imported) -> Result<Outcome, ImportError> {
-    let changed = known.fingerprint != row.old.fingerprint;
-    let mut ended = outcome(row, if changed { End::Changed } else { End::Same });
-    ended.state = known.state;
-    if changed && !pass.options.dry_run {
-        renew(pass, row, known).await?;
-    }
-    // A generation that the old shop had finished is lost whatever made it fail here.
-    if known.state == Some(JobState::Failed) && (finished(row) || known.cause == Some(Cause::NoResult)) {
-        ended.lost = Some(lost_row(row, known.job, refund(pass, row, known, &mut ended).await?));
-    }
-    Ok(ended)
-}
-
-/// Remembers the change and wakes the job: its own facts decide.
-async fn renew(pass: &Pass<'_>, row: &Row, known: &Imported) -> Result<(), ImportError> {
-    let import = NewImport {
-        shop: pass.options.shop.clone(),
-        noun: SourceNoun::Generation,
-        key: row.old.key.clone(),
-        known: Some(known.version),
-        fingerprint: row.old.fingerprint,
-        amount: known.amount,
-        account: known.account,
-        open: None,
-        job: known.job,
-        write: None,
-        transfers: Vec::new(),
-        at: pass.now,
-    };
-    pass.store().import(&import).await?;
-    let awake = known.state.is_some_and(|state| !state.is_final());
-    if let Some(job) = known.job.filter(|_| awake) {
-        let (scope, reason) = (domain::Scope::All, WakeReason::Asked);
-        let wake = WakeJob { job, scope, at: pass.now, reason, at_most_every: Duration::ZERO };
-        pass.store().wake_job(&wake).await?;
-    }
-    Ok(())
-}
-
-/// Gives the price of a finished generation back whose result turned out to be lost, once.
-async fn refund(
-    pass: &Pass<'_>,
-    row: &Row,
-    known: &Imported,
-    ended: &mut Outcome,
-) -> Result<&'static str, ImportError> {
-    if known.amount.is_positive() {
-        return Ok("released");
-    }
-    if row.price.is_zero() {
-        return Ok("none");
-    }
-    let to_refund = finished(row) && pass.options.lost == Lost::Refund;
-    let Some(job) = known.job.filter(|_| to_refund) else { return Ok("decided") };
-    if pass.options.dry_run {
-        return Ok("refunded");
-    }
-    let transfer = job::refund(pass, &row.old, (known.account, job), row.price);
-    match pass.store().credit(std::slice::from_ref(&transfer), pass.now).await {
-        Ok(store::Credited::Applied(_)) => {
-            ended.end = End::Changed;
-            ended.take = Some(Take {
-                state: JobState::Failed,
-                cause: known.cause,
-                held: Money::ZERO,
-                refunded: row.price,
-                kept: Money::ZERO,
-                lost: true,
-            });
-            Ok("refunded")
-        }
-        Ok(store::Credited::Replayed(_)) => Ok("refunded"),
-        Ok(store::Credited::KeyReused | store::Credited::Short) => {
-            ended.problem = Some("its price has changed since it was given back".to_owned());
-            Ok("refunded")
-        }
-        Err(error) => {
-            ended.problem = Some(row_error(error)?);
-            Ok("decided")
-        }
-    }
-}
-
-fn finished(row: &Row) -> bool {
-    row.old.status == OldStatus::Succeeded
-}
-
-fn money_word(take: &Take) -> &'static str {
-    match (take.refunded.is_positive(), take.kept.is_positive()) {
-        (true, _) => "refunded",
-        (_, true) => "kept",
-        (false, false) => "none",
-    }
-}
-
-fn lost_row(row: &Row, job: Option<domain::JobId>, money: &'static str) -> LostRow {
-    let in_flight = matches!(row.old.status, OldStatus::Waiting | OldStatus::Working);
-    let money = match money {
+fn money_word(row: &Row, take: &Take) -> &'static str {
+    match (row.is_in_flight(), take.refunded.is_positive()) {
+        (_, true) => "refunded",
         // Its hold was never placed: what was set aside stays available.
-        "none" if in_flight && row.covered.is_positive() => "released",
-        "none" if !in_flight && row.price.is_positive() => "kept",
-        other => other,
-    };
+        (true, false) if row.covered.is_positive() => "released",
+        (false, false) if row.price.is_positive() => "kept",
+        (true | false, false) => "none",
+    }
+}
+
+pub(crate) fn lost_row(row: &Row, job: Option<domain::JobId>, money: &'static str) -> LostRow {
     LostRow {
         key: row.old.key.clone(),
         user: row.old.user.clone(),
@@ -357,5 +315,22 @@ fn lost_row(row: &Row, job: Option<domain::JobId>, money: &'static str) -> LostR
         task: row.old.task.clone(),
         price: row.price,
         money,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finished_ones_become_due_one_after_the_other_and_never_in_the_past() {
+        let start = Timestamp::from_second(1_740_830_400).unwrap();
+        let at = |millis: u64| start.saturating_add(Duration::from_millis(millis)).unwrap();
+        let mut queue = Queue::new(10);
+        assert_eq!([queue.next(start), queue.next(start), queue.next(start)], [at(0), at(100), at(200)]);
+        assert_eq!(queue.next(at(5000)), at(5000), "a slow pass does not add to the waiting");
+        assert_eq!(queue.next(at(5000)), at(5100));
+        let mut all = Queue::new(0);
+        assert_eq!([all.next(start), all.next(start)], [start, start]);
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use domain::{
     AccountId, AssetId, AssetRole, Book, Job, JobId, JobState, MediaKind, Money, PriceBasis, Recipient,
-    TransferKind, to_micros,
+    Timestamp, TransferKind, to_micros,
 };
 use lifecycle::{OBJECT, Policy, media_kind};
 use old_shops::{OldGeneration, OldStatus};
@@ -32,20 +32,15 @@ pub(crate) struct Order {
 
 /// What is ordered, or why that cannot be told.
 pub(crate) fn order(pass: &Pass<'_>, old: &OldGeneration, look: &Look, take: &Take) -> Result<Order, String> {
-    let named = old.model.as_deref().map(|name| pass.options.models.id(name));
+    let mapped = old.model.as_deref().map(|name| pass.options.models.id(name));
+    let named = if look.by_old_name { old.model.as_deref() } else { mapped };
     let model = named.or(look.model.as_deref()).unwrap_or("unknown");
     if model.len() > MODEL_MAX {
         return Err("its model's name is too long".to_owned());
     }
-    let catalogue = pass.lifecycle.offers().catalogue();
-    let of_catalogue = |id: &str| catalogue.get(id).map(|model| media_kind(model.kind()));
-    let kind = of_catalogue(model)
-        .or_else(|| old.kind.as_deref().and_then(kind_of_word))
-        .or_else(|| look.model.as_deref().and_then(of_catalogue))
-        .or_else(|| look.sources.iter().chain(&old.results).find_map(|source| kind_of_name(source)))
-        // What has nothing to show is shown as a picture that never came.
-        .or_else(|| take.state.is_final().then_some(MediaKind::Image));
-    let Some(kind) = kind else {
+    // What has nothing to show is shown as a picture that never came.
+    let Some(kind) = kind(pass, old, look).or_else(|| take.state.is_final().then_some(MediaKind::Image))
+    else {
         return Err(format!("nothing tells what {model} makes: name it in --model-map"));
     };
     let mut input = old.options.clone();
@@ -56,6 +51,19 @@ pub(crate) fn order(pass: &Pass<'_>, old: &OldGeneration, look: &Look, take: &Ta
         old.prompt.clone().or_else(|| input.get("prompt").and_then(Value::as_str).map(str::to_owned));
     let sources = if take.state == JobState::Storing { look.sources.clone() } else { Vec::new() };
     Ok(Order { model: model.to_owned(), kind, input, prompt, sources })
+}
+
+/// What a generation makes, if anything tells.
+pub(crate) fn kind(pass: &Pass<'_>, old: &OldGeneration, look: &Look) -> Option<MediaKind> {
+    let catalogue = pass.lifecycle.offers().catalogue();
+    let of_catalogue = |id: &str| catalogue.get(id).map(|model| media_kind(model.kind()));
+    let mapped = old.model.as_deref().map(|name| pass.options.models.id(name));
+    mapped
+        .or(look.model.as_deref())
+        .and_then(of_catalogue)
+        .or_else(|| old.kind.as_deref().and_then(kind_of_word))
+        .or_else(|| look.model.as_deref().and_then(of_catalogue))
+        .or_else(|| look.sources.iter().chain(&old.results).find_map(|source| kind_of_name(source)))
 }
 
 /// `image`, `video`… or what a `text-to-video` makes.
@@ -81,25 +89,31 @@ fn kind_of_name(source: &str) -> Option<MediaKind> {
     }
 }
 
+/// When a row is taken over, and when its job becomes due.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct When {
+    pub(crate) now: Timestamp,
+    pub(crate) due: Timestamp,
+}
+
 /// Everything that is written with a generation.
 pub(crate) fn import(
     pass: &Pass<'_>,
     old: &OldGeneration,
     (order, take): (&Order, &Take),
     account: AccountId,
-    (price, delay): (Money, Duration),
+    (price, when): (Money, When),
 ) -> NewImport {
-    let row = job_row(pass, old, (order, take), account, (price, delay));
+    let row = job_row(pass, old, (order, take), account, (price, when));
+    let now = when.now;
     let mut transfers: Vec<NewTransfer> = Vec::new();
-    transfers.extend(ledger::hold(row.id, account, take.held, pass.now, pass.chance()));
+    transfers.extend(ledger::hold(row.id, account, take.held, now, pass.chance()));
     if take.refunded.is_positive() {
-        transfers.push(refund(pass, old, (account, row.id), take.refunded));
-    }
-    if take.kept.is_positive() {
-        transfers.push(keep(pass, old, account, take.kept));
+        transfers.push(refund(pass, old, (account, row.id), take.refunded, now));
     }
     let detail = format!("{}: {NOUN} {}, which was {}", pass.options.shop, old.key, old.word);
     let entry = NewEntry { source: "import", event: "job.imported", detail: Some(detail), fold: None };
+    let assets = assets(pass, (account, row.id, row.kind), &order.sources, now);
     NewImport {
         shop: pass.options.shop.clone(),
         noun: SourceNoun::Generation,
@@ -111,8 +125,8 @@ pub(crate) fn import(
         open: None,
         job: Some(row.id),
         transfers,
-        at: pass.now,
-        write: Some(Box::new(ImportedJob { assets: assets(pass, order, &row), row, timeline: vec![entry] })),
+        at: now,
+        write: Some(Box::new(ImportedJob { assets, row, timeline: vec![entry] })),
     }
 }
 
@@ -121,17 +135,17 @@ fn job_row(
     old: &OldGeneration,
     (order, take): (&Order, &Take),
     account: AccountId,
-    (price, delay): (Money, Duration),
+    (price, when): (Money, When),
 ) -> Job {
-    let now = pass.now;
+    let now = when.now;
     let created_at = old.created_at.unwrap_or(now).min(now);
     let ended_at = old.updated_at.unwrap_or(created_at).clamp(created_at, now);
-    let after = |time: Duration| now.saturating_add(time).ok().map(to_micros);
+    let due = when.due.max(now);
     let policy = pass.lifecycle.policy();
     let (wake_at, deadline_at) = match take.state {
-        JobState::Running => (after(delay), after(policy.give_up.of(order.kind).saturating_add(delay))),
-        JobState::Unclear => (Some(now), after(policy.unclear_after)),
-        JobState::Storing => (after(delay), after(Policy::RETENTION.saturating_add(delay))),
+        JobState::Running => (Some(due), after(due, policy.give_up.of(order.kind))),
+        JobState::Unclear => (Some(now), after(now, policy.unclear_after)),
+        JobState::Storing => (Some(due), after(due, Policy::RETENTION)),
         _ => (None, None),
     };
     let is_final = take.state.is_final();
@@ -181,6 +195,10 @@ fn job_row(
     }
 }
 
+pub(crate) fn after(at: Timestamp, time: Duration) -> Option<Timestamp> {
+    at.saturating_add(time).ok().map(to_micros)
+}
+
 /// Who is told when it ends: the chat that waits for a generation in flight; that of a finished one only if asked.
 fn recipients(pass: &Pass<'_>, old: &OldGeneration) -> Vec<Recipient> {
     let waits = match old.status {
@@ -226,20 +244,25 @@ pub(crate) fn forget_task(import: &mut NewImport) -> bool {
     !needs_task
 }
 
-fn assets(pass: &Pass<'_>, order: &Order, job: &Job) -> Vec<NewAsset> {
+/// The outputs of a job, from where they are to be had.
+pub(crate) fn assets(
+    pass: &Pass<'_>,
+    (account, job, kind): (AccountId, JobId, MediaKind),
+    sources: &[String],
+    now: Timestamp,
+) -> Vec<NewAsset> {
     let vault = pass.lifecycle.vault();
     let asset = |(index, source): (u16, &String)| {
-        let id = AssetId::generate(pass.now, pass.chance());
+        let id = AssetId::generate(now, pass.chance());
         let role = AssetRole::Output;
         // An object of our storage keeps its place and name.
         let object = match source.strip_prefix(OBJECT) {
             Some(name) => name.to_owned(),
-            None => vault.object_name(job.account, job.kind, role, id),
+            None => vault.object_name(account, kind, role, id),
         };
-        let (account, kind, source_url) = (job.account, job.kind, Some(source.clone()));
-        NewAsset { id, account, job: Some(job.id), index, role, kind, source_url, object }
+        NewAsset { id, account, job: Some(job), index, role, kind, source_url: Some(source.clone()), object }
     };
-    (0_u16..).zip(&order.sources).map(asset).collect()
+    (0_u16..).zip(sources).map(asset).collect()
 }
 
 /// Gives the price of a lost generation back; the same movement whenever it is found out.
@@ -248,9 +271,10 @@ pub(crate) fn refund(
     old: &OldGeneration,
     (account, job): (AccountId, JobId),
     amount: Money,
+    now: Timestamp,
 ) -> NewTransfer {
     NewTransfer {
-        id: pass.transfer_id(),
+        id: pass.transfer_id(now),
         account,
         job: None,
         kind: TransferKind::Adjust,
@@ -259,20 +283,6 @@ pub(crate) fn refund(
         credit: Book::Available,
         amount,
         reason: Some(format!("the result of {job} was lost by the old shop {}", pass.options.shop)),
-    }
-}
-
-fn keep(pass: &Pass<'_>, old: &OldGeneration, account: AccountId, amount: Money) -> NewTransfer {
-    NewTransfer {
-        id: pass.transfer_id(),
-        account,
-        job: None,
-        kind: TransferKind::Adjust,
-        key: pass.money_key(NOUN, &old.key, "kept"),
-        debit: Book::Available,
-        credit: Book::Adjustments,
-        amount,
-        reason: Some(format!("set aside by the old shop {} and kept by it", pass.options.shop)),
     }
 }
 

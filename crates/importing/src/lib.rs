@@ -4,6 +4,7 @@
 //! what the old shop had set aside. Both are only *woken*: the path that every job takes stores their results and ends
 //! them. A row is taken over once, by its key in the old shop; a later pass brings what has changed since.
 
+mod again;
 mod amount;
 mod generations;
 mod job;

@@ -11,7 +11,7 @@ pub enum Holds {
     Beside,
 }
 
-/// What becomes of the price of a generation whose result is gone everywhere.
+/// What becomes of the price of a finished generation whose result is gone everywhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lost {
     /// The shop keeps it.
@@ -27,11 +27,11 @@ pub struct ImportOptions {
     pub shop: String,
     /// Look at everything, write nothing.
     pub dry_run: bool,
-    /// Leave what is in flight to the old shop: it is still working.
+    /// Leave what is in flight, and drafts, to the old shop: it is still working.
     pub settled_only: bool,
     /// Send finished generations to chats that never got them.
     pub deliver: bool,
-    /// What becomes of the price of what is lost.
+    /// What becomes of the price of what was finished and is lost.
     pub lost: Lost,
     /// Where old holds are.
     pub holds: Holds,

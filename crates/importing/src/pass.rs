@@ -33,7 +33,6 @@ pub enum ImportError {
 pub(crate) struct Pass<'a> {
     pub(crate) lifecycle: &'a Lifecycle,
     pub(crate) options: &'a ImportOptions,
-    pub(crate) now: Timestamp,
 }
 
 impl Pass<'_> {
@@ -45,8 +44,13 @@ impl Pass<'_> {
         &*self.lifecycle.ids().chance
     }
 
-    pub(crate) fn transfer_id(&self) -> TransferId {
-        TransferId::generate(self.now, self.chance())
+    /// The present. A pass may take hours, so each row asks once for itself.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.lifecycle.ids().now()
+    }
+
+    pub(crate) fn transfer_id(&self, now: Timestamp) -> TransferId {
+        TransferId::generate(now, self.chance())
     }
 
     pub(crate) fn currency(&self) -> &Currency {
@@ -69,7 +73,7 @@ pub async fn import(
     options: &ImportOptions,
     mut progress: impl FnMut(u64, u64),
 ) -> Result<ImportReport, ImportError> {
-    let pass = Pass { lifecycle, options, now: lifecycle.ids().now() };
+    let pass = Pass { lifecycle, options };
     let mut report = ImportReport::new(&options.shop, old.layout().as_str(), options.dry_run);
     let total = old.count().await?;
     progress(0, total);
@@ -80,12 +84,12 @@ pub async fn import(
             users::take_over(&pass, portion, &mut holds, &mut report).await?;
         }
     }
-    let mut queue = generations::Queue::new(options.per_second);
+    let mut course = generations::Course::new(holds, options.per_second);
     let mut done = 0_u64;
     let mut rows = old.generations().chunks(PORTION);
     while let Some(portion) = next(&mut rows).await? {
         done = done.saturating_add(portion.len() as u64);
-        generations::take_over(&pass, portion, (&mut holds, &mut queue), &mut report).await?;
+        generations::take_over(&pass, portion, &mut course, &mut report).await?;
         progress(done, total);
     }
     Ok(report)

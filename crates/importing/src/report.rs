@@ -45,8 +45,6 @@ pub struct MoneyReport {
     pub held: Money,
     /// Prices of lost generations given back to their customers, on top of the balances.
     pub refunded: Money,
-    /// Prices of lost generations in flight that the shop kept, out of the balances.
-    pub kept: Money,
 }
 
 /// A row with trouble.
@@ -75,8 +73,8 @@ pub struct LostRow {
     pub task: Option<String>,
     /// Its price in the old shop, minor units.
     pub price: Money,
-    /// What became of the price: `refunded`; `kept`; `released` with what was set aside; `decided` by an earlier pass;
-    /// `none` where there was none.
+    /// What became of the price: `refunded` or `kept` of one that was finished; `released` of one in flight, with what was
+    /// set aside; `decided` by an earlier pass; `none` where there was none.
     pub money: &'static str,
 }
 

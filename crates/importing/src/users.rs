@@ -2,7 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use domain::{AccountId, Book, Money, TransferKind};
+use domain::{AccountId, Book, Money, Timestamp, TransferKind};
+use futures_util::{StreamExt, stream};
 use old_shops::{OldUser, Read};
 use store::{Imported, NewAccount, NewImport, NewTransfer, SourceNoun, StoreError};
 
@@ -11,6 +12,9 @@ use crate::pass::{ImportError, Pass, ROUBLES, row_error};
 use crate::report::{End, ImportReport};
 
 const NOUN: &str = "user";
+
+/// Users that are written at once.
+const AT_ONCE: usize = 8;
 
 /// What the generations of a pass need of its users: what the old shop has set aside for each, as far as no generation in
 /// flight has used it up; who was refused.
@@ -48,6 +52,31 @@ pub(crate) struct Purse {
     pub(crate) held: Money,
 }
 
+/// One user with what is known of it.
+struct Row {
+    user: OldUser,
+    known: Option<Imported>,
+    purse: Purse,
+}
+
+/// What became of one user.
+struct Outcome {
+    key: String,
+    end: End,
+    /// What it has in the old shop.
+    total: Money,
+    /// What of it is here.
+    entered: Money,
+    /// Trouble that did not keep it out, then why it was refused.
+    problems: Vec<String>,
+}
+
+impl Outcome {
+    fn refused(key: String, reason: String) -> Self {
+        Self { key, end: End::Refused, total: Money::ZERO, entered: Money::ZERO, problems: vec![reason] }
+    }
+}
+
 /// Takes a portion of users over.
 pub(crate) async fn take_over(
     pass: &Pass<'_>,
@@ -58,67 +87,76 @@ pub(crate) async fn take_over(
     let keys: Vec<String> = portion.iter().flatten().map(|user| user.key.clone()).collect();
     let known = pass.store().find_imported(&pass.options.shop, SourceNoun::User, &keys).await?;
     let mut known: HashMap<String, Imported> = known.into_iter().map(|one| (one.key.clone(), one)).collect();
+    let mut rows = Vec::with_capacity(portion.len());
     for read in portion {
-        let end = match read {
-            Err(bad) => {
-                report.problem(NOUN, &bad.key, bad.reason, false);
-                End::Refused
-            }
-            Ok(user) => {
-                let known = known.remove(&user.key);
-                let end = one(pass, &user, known, holds, report).await?;
-                if end == End::Refused {
-                    holds.refused.insert(user.key);
+        rows.push(match read {
+            Err(bad) => Err(Outcome::refused(bad.key, bad.reason)),
+            Ok(user) => match purse(pass, &user)? {
+                Err(reason) => Err(Outcome::refused(user.key, reason)),
+                Ok(purse) => {
+                    if purse.held.is_positive() {
+                        holds.left.insert(user.key.clone(), purse.held);
+                    }
+                    Ok(Row { known: known.remove(&user.key), user, purse })
                 }
-                end
-            }
-        };
-        report.users.count(end);
+            },
+        });
+    }
+    let ended = stream::iter(rows).map(|row| async move {
+        match row {
+            Ok(row) => one(pass, row).await,
+            Err(refused) => Ok(refused),
+        }
+    });
+    let mut ended = std::pin::pin!(ended.buffered(AT_ONCE));
+    while let Some(outcome) = ended.next().await {
+        tell(outcome?, holds, report);
     }
     Ok(())
 }
 
-async fn one(
-    pass: &Pass<'_>,
-    user: &OldUser,
-    known: Option<Imported>,
-    holds: &mut Holds,
-    report: &mut ImportReport,
-) -> Result<End, ImportError> {
-    let purse = match purse(pass, user)? {
-        Ok(purse) => purse,
-        Err(reason) => {
-            report.problem(NOUN, &user.key, reason, false);
-            return Ok(End::Refused);
-        }
-    };
-    add(&mut report.money.before, purse.total);
-    if purse.held.is_positive() {
-        holds.left.insert(user.key.clone(), purse.held);
+fn tell(outcome: Outcome, holds: &mut Holds, report: &mut ImportReport) {
+    let Outcome { key, end, total, entered, problems } = outcome;
+    report.users.count(end);
+    add(&mut report.money.before, total);
+    add(&mut report.money.after, entered);
+    add(&mut report.money.refused, total.minus(entered).unwrap_or(Money::ZERO));
+    let last = problems.len().saturating_sub(1);
+    for (place, reason) in problems.into_iter().enumerate() {
+        report.problem(NOUN, &key, reason, end != End::Refused || place < last);
     }
+    if end == End::Refused {
+        holds.refused.insert(key);
+    }
+}
+
+async fn one(pass: &Pass<'_>, row: Row) -> Result<Outcome, ImportError> {
+    let Row { user, known, purse } = row;
+    let now = pass.now();
+    let mut problems = Vec::new();
     // A debt cannot enter: no balance is below zero.
     let entering = purse.total.max(Money::ZERO);
     if purse.total < Money::ZERO {
-        let words = pass.currency().format(purse.total);
-        report.problem(NOUN, &user.key, format!("its balance is {words}; debts are not taken over"), true);
+        problems.push(format!(
+            "its balance is {}; debts are not taken over",
+            pass.currency().format(purse.total)
+        ));
     }
     let before = known.as_ref().map_or(Money::ZERO, |known| known.amount);
     let ended = match known {
         Some(known) if known.fingerprint == user.fingerprint => Ok(End::Same),
         _ if pass.options.dry_run => Ok(if known.is_some() { End::Changed } else { End::New }),
-        Some(known) => change(pass, user, &known, entering).await?,
-        None => open(pass, user, entering, report).await?,
+        Some(known) => change(pass, &user, &known, entering, now).await?,
+        None => open(pass, &user, entering, &mut problems, now).await?,
     };
     let (end, entered) = match ended {
         Ok(end) => (end, entering),
         Err(reason) => {
-            report.problem(NOUN, &user.key, reason, false);
+            problems.push(reason);
             (End::Refused, before)
         }
     };
-    add(&mut report.money.after, entered);
-    add(&mut report.money.refused, purse.total.minus(entered).unwrap_or(Money::ZERO));
-    Ok(end)
+    Ok(Outcome { key: user.key, end, total: purse.total, entered, problems })
 }
 
 /// What a user has, or why it cannot be told.
@@ -153,38 +191,49 @@ async fn open(
     pass: &Pass<'_>,
     user: &OldUser,
     entering: Money,
-    report: &mut ImportReport,
+    problems: &mut Vec<String>,
+    now: Timestamp,
 ) -> Result<Result<End, String>, ImportError> {
-    let existing = pass.store().find_account_by_external_id(&user.key).await?;
-    let account = existing.map(|account| account.id);
-    let mut import = base(pass, user, entering, account);
-    if account.is_none() {
-        let mut webhook_key = [0_u8; 32];
-        pass.chance().fill(&mut webhook_key);
-        import.open = Some(NewAccount {
-            id: import.account,
-            external_id: Some(user.key.clone()),
-            name: None,
-            telegram_id: user.chat,
-            webhook_key,
-            demo: false,
-            at: pass.now,
-        });
-    }
+    let account = AccountId::generate(now, pass.chance());
+    let mut import = base(pass, user, (account, entering), now);
+    let mut webhook_key = [0_u8; 32];
+    pass.chance().fill(&mut webhook_key);
+    import.open = Some(NewAccount {
+        id: account,
+        external_id: Some(user.key.clone()),
+        name: None,
+        telegram_id: user.chat,
+        webhook_key,
+        demo: false,
+        at: now,
+    });
     import.transfers.extend(movement(pass, &import, entering, 1));
-    let mut written = pass.store().import(&import).await;
-    if let (Err(StoreError::Taken { what: "telegram id" }), Some(account)) = (&written, &mut import.open) {
-        account.telegram_id = None;
-        report.problem(NOUN, &user.key, "its Telegram chat belongs to another account", true);
-        written = pass.store().import(&import).await;
+    let debts = problems.len();
+    for _round in 0..3 {
+        match (pass.store().import(&import).await, &mut import.open) {
+            (Err(StoreError::Taken { what: "telegram id" }), Some(account)) => {
+                account.telegram_id = None;
+                problems.push("its Telegram chat belongs to another account".to_owned());
+            }
+            // The customer is here already: whatever chat the account has, it keeps.
+            (Err(StoreError::Taken { what: "external id" }), Some(_)) => {
+                problems.truncate(debts);
+                let Some(account) = pass.store().find_account_by_external_id(&user.key).await? else {
+                    continue;
+                };
+                import = base(pass, user, (account.id, entering), now);
+                import.transfers.extend(movement(pass, &import, entering, 1));
+            }
+            (Err(StoreError::Taken { what: "imported account" }), _) => {
+                return Ok(Err(
+                    "an account of this id was taken over from another old shop: is --name that of the first pass?"
+                        .to_owned(),
+                ));
+            }
+            (written, _) => return ended(written, End::New),
+        }
     }
-    if matches!(written, Err(StoreError::Taken { what: "imported account" })) {
-        return Ok(Err(
-            "an account of this id was taken over from another old shop: is --name that of the first pass?"
-                .to_owned(),
-        ));
-    }
-    ended(written, End::New)
+    Ok(Err("another import took it over at the same time".to_owned()))
 }
 
 async fn change(
@@ -192,6 +241,7 @@ async fn change(
     user: &OldUser,
     known: &Imported,
     entering: Money,
+    now: Timestamp,
 ) -> Result<Result<End, String>, ImportError> {
     let Ok(difference) = entering.minus(known.amount) else {
         return Ok(Err("its balance is too large".to_owned()));
@@ -203,7 +253,7 @@ async fn change(
              due, by `account adjust`"
         )));
     }
-    let mut import = base(pass, user, entering, Some(known.account));
+    let mut import = base(pass, user, (known.account, entering), now);
     import.known = Some(known.version);
     import.transfers.extend(movement(pass, &import, difference, known.version.saturating_add(1)));
     match pass.store().import(&import).await {
@@ -222,7 +272,7 @@ fn ended(written: Result<bool, StoreError>, end: End) -> Result<Result<End, Stri
     }
 }
 
-fn base(pass: &Pass<'_>, user: &OldUser, amount: Money, account: Option<AccountId>) -> NewImport {
+fn base(pass: &Pass<'_>, user: &OldUser, (account, amount): (AccountId, Money), now: Timestamp) -> NewImport {
     NewImport {
         shop: pass.options.shop.clone(),
         noun: SourceNoun::User,
@@ -230,12 +280,12 @@ fn base(pass: &Pass<'_>, user: &OldUser, amount: Money, account: Option<AccountI
         known: None,
         fingerprint: user.fingerprint,
         amount,
-        account: account.unwrap_or_else(|| AccountId::generate(pass.now, pass.chance())),
+        account,
         open: None,
         job: None,
         write: None,
         transfers: Vec::new(),
-        at: pass.now,
+        at: now,
     }
 }
 
@@ -245,7 +295,7 @@ fn movement(pass: &Pass<'_>, import: &NewImport, difference: Money, version: i64
     let (from, into) = (Book::Adjustments, Book::Available);
     let (debit, credit) = if difference.is_positive() { (from, into) } else { (into, from) };
     Some(NewTransfer {
-        id: pass.transfer_id(),
+        id: pass.transfer_id(import.at),
         account: import.account,
         job: None,
         kind: TransferKind::Adjust,

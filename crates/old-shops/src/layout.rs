@@ -99,11 +99,6 @@ impl Column {
         }
     }
 
-    /// Whether PostgreSQL may have it as JSON or an array.
-    pub(crate) const fn is_json(self) -> bool {
-        matches!(self, Self::Options | Self::Results)
-    }
-
     /// Whether a change of it alone is no change of the generation.
     pub(crate) const fn is_passing(self) -> bool {
         matches!(self, Self::Delivered | Self::Updated)

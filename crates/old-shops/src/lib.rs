@@ -5,6 +5,7 @@
 
 mod error;
 mod layout;
+mod results;
 mod row;
 mod source;
 

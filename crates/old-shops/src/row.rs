@@ -1,35 +1,17 @@
 //! Rows as we take them: text of any kind in, typed values or the reason why not out. Nothing here can fail otherwise.
 
-use std::collections::HashSet;
-
 use jiff::{Timestamp, civil, tz::TimeZone};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::layout::Column;
+use crate::results::results;
 use crate::{Layout, OldStatus};
 
 /// The longest cell that is read.
 const CELL_MAX: usize = 1024 * 1024;
 /// The longest key, word or address.
 const WORD_MAX: usize = 2048;
-/// Outputs of one generation, as many as a job of ours may have.
-const RESULTS_MAX: usize = 32;
-/// Members of a `result` object that hold addresses of results.
-const RESULT_MEMBERS: [&str; 12] = [
-    "resultUrls",
-    "result_urls",
-    "urls",
-    "url",
-    "outputs",
-    "output",
-    "images",
-    "videos",
-    "image_url",
-    "video_url",
-    "audio_url",
-    "result",
-];
 
 /// A row that cannot be taken over, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -210,7 +192,7 @@ impl<'a> Reader<'a> {
 }
 
 /// PostgreSQL and JSON documents of ours cannot hold NUL.
-fn clean(text: &str) -> String {
+pub(crate) fn clean(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
 
@@ -243,7 +225,7 @@ fn moment(word: &str) -> Option<Timestamp> {
 }
 
 /// JSON, once or twice encoded; anything else stays a text.
-fn json(text: &str) -> Value {
+pub(crate) fn json(text: &str) -> Value {
     match serde_json::from_str(text) {
         Ok(Value::String(inner)) => match serde_json::from_str(&inner) {
             Ok(value @ (Value::Object(_) | Value::Array(_))) => value,
@@ -271,47 +253,6 @@ fn clean_json(value: Value) -> Value {
             members.into_iter().map(|(name, value)| (clean(&name), clean_json(value))).collect(),
         ),
         other => other,
-    }
-}
-
-/// Addresses in any of the forms that old shops keep: an array, an object with known members, a list in one text.
-fn results(text: Option<&str>) -> Vec<String> {
-    let mut found = Found::default();
-    if let Some(text) = text {
-        found.take(&json(text), 6);
-    }
-    found.list
-}
-
-#[derive(Default)]
-struct Found {
-    list: Vec<String>,
-    seen: HashSet<String>,
-}
-
-impl Found {
-    fn take(&mut self, value: &Value, depth: u8) {
-        let Some(depth) = depth.checked_sub(1) else { return };
-        match value {
-            Value::String(text) => {
-                text.split([',', '\n', ' ', '{', '}', '"']).for_each(|word| self.add(word.trim()));
-            }
-            Value::Array(items) => items.iter().for_each(|item| self.take(item, depth)),
-            Value::Object(members) => {
-                for value in RESULT_MEMBERS.iter().filter_map(|name| members.get(*name)) {
-                    self.take(value, depth);
-                }
-            }
-            Value::Null | Value::Bool(_) | Value::Number(_) => {}
-        }
-    }
-
-    fn add(&mut self, word: &str) {
-        let is_address = word.starts_with("https://") || word.starts_with("http://");
-        let fits = is_address && word.len() <= WORD_MAX && self.list.len() < RESULTS_MAX;
-        if fits && self.seen.insert(word.to_owned()) {
-            self.list.push(clean(word));
-        }
     }
 }
 

@@ -88,17 +88,12 @@ impl OldShop {
 
     fn generations_sql(&self) -> String {
         let table = self.layout.as_str();
-        let expression = |column: Column| {
-            let Some(name) = column.names().iter().find(|name| self.has(table, name)) else {
-                return "null".to_owned();
-            };
-            match self.database {
-                // Text, JSON and arrays alike become JSON.
-                Database::Postgres(_) if column.is_json() => format!("cast(to_jsonb(\"{name}\") as text)"),
-                _ => format!("cast(\"{name}\" as text)"),
-            }
+        // JSON is not looked into there: PostgreSQL keeps some that it cannot convert.
+        let expression = |column: &Column| {
+            let name = column.names().iter().find(|name| self.has(table, name));
+            name.map_or_else(|| "null".to_owned(), |name| format!("cast(\"{name}\" as text)"))
         };
-        let columns: Vec<String> = Column::ALL.into_iter().map(expression).collect();
+        let columns: Vec<String> = Column::ALL.iter().map(expression).collect();
         format!("select {} from \"{table}\" order by \"id\"", columns.join(", "))
     }
 
@@ -148,8 +143,13 @@ impl Database {
             let options: PgConnectOptions =
                 address.parse().map_err(|error| OldShopError::Address(Some(error)))?;
             let mut db = options.connect().await.map_err(&opened)?;
-            for statement in ["begin isolation level repeatable read read only", "set local time zone 'UTC'"]
-            {
+            // Rows are written while they are read, so the reading takes as long as the import.
+            for statement in [
+                "begin isolation level repeatable read read only",
+                "set local time zone 'UTC'",
+                "set local statement_timeout = 0",
+                "set local idle_in_transaction_session_timeout = 0",
+            ] {
                 sqlx::query(statement).execute(&mut db).await.map_err(&opened)?;
             }
             return Ok(Self::Postgres(db));

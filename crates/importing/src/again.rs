@@ -1,0 +1,264 @@
+//! Rows that an earlier pass has taken over: what changed in the old shop since wakes their jobs, what came to life there
+//! is taken up again, and what is lost is looked for once more before anybody says so.
+
+use std::time::Duration;
+
+use domain::{Cause, Event, Job, JobState, Money, Scope, Timestamp, transition};
+use lifecycle::Policy;
+use store::{
+    Credited, Guard, Imported, JobPatch, NewEntry, NewImport, Recorded, SourceNoun, Step, StoreError,
+    TaskSaved, WakeJob, WakeReason,
+};
+
+use crate::Lost;
+use crate::generations::{Outcome, Row, lost_row, outcome, refused};
+use crate::job::{self, after};
+use crate::look::{is_kie, look};
+use crate::pass::{ImportError, Pass, row_error};
+use crate::plan::{Fate, Look, Take, Task, renew, revive};
+use crate::report::End;
+
+/// The attempt that an import writes.
+const ATTEMPT: u16 = 1;
+
+const MOVED: &str = "its job has moved at the same time: import again";
+
+/// A row that was taken over before.
+pub(crate) async fn again(
+    pass: &Pass<'_>,
+    row: &Row,
+    known: &Imported,
+    now: Timestamp,
+) -> Result<Outcome, ImportError> {
+    let is_changed = known.fingerprint != row.old.fingerprint;
+    let (fate, found) = fate(pass, row, known, now).await?;
+    let mut ended = outcome(row, if is_changed { End::Changed } else { End::Same });
+    ended.state = known.state;
+    let done = match (&fate, found) {
+        (Fate::Left, _) => return Ok(outcome(row, End::Left)),
+        (Fate::Refused(reason), _) => return Ok(refused(row, reason)),
+        (Fate::Revived(sources), Some((job, seen))) => {
+            (ended.end, ended.state) = (End::Changed, Some(JobState::Storing));
+            if pass.options.dry_run {
+                Ok(())
+            } else {
+                take_up(pass, row, &job, (sources, &seen), now).await?
+            }
+        }
+        (Fate::Woken, found) if !pass.options.dry_run => {
+            wake(pass, row, known, found.map(|(job, _)| job), now).await?
+        }
+        (Fate::Rests | Fate::Revived(_) | Fate::Woken, _) => Ok(()),
+    };
+    if let Err(reason) = done {
+        return Ok(refused(row, reason));
+    }
+    // The change is remembered last: cut off before, it is done again.
+    if is_changed && !pass.options.dry_run {
+        remember(pass, row, known, now).await?;
+    }
+    let has_failed = known.state == Some(JobState::Failed);
+    if has_failed && fate == Fate::Woken {
+        ended.problem = Some("it has failed here: if something comes of it, it is a gift".to_owned());
+    }
+    // A generation that the old shop had finished is lost whatever made it fail here.
+    if has_failed && fate == Fate::Rests && (row.is_finished() || known.cause == Some(Cause::NoResult)) {
+        let money = refund(pass, row, known, &mut ended, now).await?;
+        ended.lost = Some(lost_row(row, known.job, money));
+    }
+    Ok(ended)
+}
+
+/// What becomes of the row; with its job and what was seen, where that was asked for.
+async fn fate(
+    pass: &Pass<'_>,
+    row: &Row,
+    known: &Imported,
+    now: Timestamp,
+) -> Result<(Fate, Option<(Job, Look)>), ImportError> {
+    let is_changed = known.fingerprint != row.old.fingerprint;
+    let (Some(id), Some(state)) = (known.job, known.state) else { return Ok((Fate::Rests, None)) };
+    let is_missed = state == JobState::Failed && row.is_finished();
+    if !is_changed && !is_missed {
+        return Ok((Fate::Rests, None));
+    }
+    if !matches!(state, JobState::Failed | JobState::Unclear) {
+        return Ok((renew(state, row.old.status, Task::Other, pass.options.settled_only), None));
+    }
+    let job = pass.store().find_job(id, Scope::All).await?;
+    let Some(job) = job.filter(|job| job.state == state) else {
+        return Ok((Fate::Refused(MOVED.to_owned()), None));
+    };
+    let task = task(row, &job);
+    if !is_missed {
+        let fate = renew(state, row.old.status, task, pass.options.settled_only);
+        return Ok((fate, Some((job, Look::default()))));
+    }
+    // Outputs are fixed once; those of a job that had some could not be had.
+    if transition(job.state, job.gift, Event::RecordSuccess).is_err()
+        || !pass.store().assets_of(&[id]).await?.is_empty()
+    {
+        return Ok((Fate::Rests, None));
+    }
+    let seen = look(pass, &row.old, now).await;
+    Ok((revive(&seen, task), Some((job, seen))))
+}
+
+fn task(row: &Row, job: &Job) -> Task {
+    match (row.old.task.as_ref().filter(|_| is_kie(&row.old)), &job.task_id) {
+        (Some(there), Some(here)) if there == here => Task::Same,
+        (Some(_), None) if job.attempts > 0 => Task::Missing,
+        _ => Task::Other,
+    }
+}
+
+/// Saves a task that the job does not have yet, and wakes it: its own facts decide.
+async fn wake(
+    pass: &Pass<'_>,
+    row: &Row,
+    known: &Imported,
+    job: Option<Job>,
+    now: Timestamp,
+) -> Result<Result<(), String>, ImportError> {
+    if let (Some(job), Some(task)) = (&job, row.old.task.as_deref().filter(|_| is_kie(&row.old))) {
+        match pass.store().save_task(job.id, ATTEMPT, task, now).await {
+            Ok(TaskSaved::Saved | TaskSaved::Known) => {}
+            Ok(TaskSaved::Taken) => return Ok(Err("its task belongs to another generation".to_owned())),
+            Err(error) => return row_error(error).map(Err),
+        }
+    }
+    match (job, known.job) {
+        // Nobody would look for its late success a second time, as after a failure of ours.
+        (Some(job), _) if job.state == JobState::Failed => {
+            let patch = JobPatch {
+                deadline_at: after(now, Policy::RETENTION),
+                tries: 0,
+                ..JobPatch::keep(&job, Some(now))
+            };
+            pass.store().record(&step(&job, patch, now)).await?;
+        }
+        (_, Some(job)) => {
+            let (scope, reason) = (Scope::All, WakeReason::Asked);
+            let wake = WakeJob { job, scope, at: now, reason, at_most_every: Duration::ZERO };
+            pass.store().wake_job(&wake).await?;
+        }
+        (_, None) => {}
+    }
+    Ok(Ok(()))
+}
+
+/// A step that only the job's state guards: what an import does is no worker's.
+fn step(job: &Job, patch: JobPatch, at: Timestamp) -> Step {
+    Step {
+        job: job.id,
+        account: job.account,
+        guard: Guard::read(job),
+        at,
+        patch,
+        answer: None,
+        task: None,
+        transfers: Vec::new(),
+        assets: Vec::new(),
+        deliveries: Vec::new(),
+        timeline: Vec::new(),
+    }
+}
+
+/// Gives a failed job the results that the old shop has of it by now: a late success, a gift.
+async fn take_up(
+    pass: &Pass<'_>,
+    row: &Row,
+    job: &Job,
+    (sources, seen): (&[String], &Look),
+    now: Timestamp,
+) -> Result<Result<(), String>, ImportError> {
+    let Ok(moved) = transition(job.state, job.gift, Event::RecordSuccess) else { return Ok(Ok(())) };
+    let kind = job::kind(pass, &row.old, seen).unwrap_or(job.kind);
+    let due = row.due.max(now);
+    let detail = Some(format!("{} → {}: the old shop has results of it", job.state, moved.to));
+    let patch = JobPatch {
+        state: moved.to,
+        deadline_at: after(due, Policy::RETENTION),
+        gift: true,
+        tries: 0,
+        hints: 0,
+        ..JobPatch::keep(job, Some(due))
+    };
+    let step = Step {
+        assets: job::assets(pass, (job.account, job.id, kind), sources, now),
+        timeline: vec![NewEntry { source: "import", event: "job.moved", detail, fold: None }],
+        ..step(job, patch, now)
+    };
+    match pass.store().record(&step).await {
+        Ok(Recorded::Applied) => Ok(Ok(())),
+        Ok(Recorded::Stale) => Ok(Err(MOVED.to_owned())),
+        Err(StoreError::Taken { what: "object" }) => {
+            Ok(Err("its file belongs to another generation".to_owned()))
+        }
+        Err(error) => row_error(error).map(Err),
+    }
+}
+
+async fn remember(pass: &Pass<'_>, row: &Row, known: &Imported, now: Timestamp) -> Result<(), ImportError> {
+    let import = NewImport {
+        shop: pass.options.shop.clone(),
+        noun: SourceNoun::Generation,
+        key: row.old.key.clone(),
+        known: Some(known.version),
+        fingerprint: row.old.fingerprint,
+        amount: known.amount,
+        account: known.account,
+        open: None,
+        job: known.job,
+        write: None,
+        transfers: Vec::new(),
+        at: now,
+    };
+    // Another import at the same time has remembered the same.
+    pass.store().import(&import).await?;
+    Ok(())
+}
+
+/// Gives the price of a finished generation back whose result is lost, once; what became of it.
+async fn refund(
+    pass: &Pass<'_>,
+    row: &Row,
+    known: &Imported,
+    ended: &mut Outcome,
+    now: Timestamp,
+) -> Result<&'static str, ImportError> {
+    if known.amount.is_positive() {
+        return Ok("released");
+    }
+    if row.price.is_zero() {
+        return Ok("none");
+    }
+    let to_refund = row.is_finished() && pass.options.lost == Lost::Refund;
+    let Some(job) = known.job.filter(|_| to_refund) else { return Ok("decided") };
+    if pass.options.dry_run {
+        return Ok("refunded");
+    }
+    let transfer = job::refund(pass, &row.old, (known.account, job), row.price, now);
+    match pass.store().credit(std::slice::from_ref(&transfer), now).await {
+        Ok(Credited::Applied(_)) => {
+            ended.end = End::Changed;
+            ended.take = Some(Take {
+                state: JobState::Failed,
+                cause: known.cause,
+                held: Money::ZERO,
+                refunded: row.price,
+                lost: true,
+            });
+            Ok("refunded")
+        }
+        Ok(Credited::Replayed(_)) => Ok("refunded"),
+        Ok(Credited::KeyReused | Credited::Short) => {
+            ended.problem = Some("its price has changed since it was given back".to_owned());
+            Ok("refunded")
+        }
+        Err(error) => {
+            ended.problem = Some(row_error(error)?);
+            Ok("decided")
+        }
+    }
+}
