@@ -12,10 +12,11 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::Parser;
 use kie_sim::{Durations, Sim, SimConfig};
-use runtime::config::Config;
-use runtime::{Front, Running, Services};
+use runtime::config::{Config, DatabaseConfig};
+use runtime::{Front, Running, Services, Store};
 use secrecy::SecretString;
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::cli::DemoArgs;
@@ -29,7 +30,16 @@ pub(crate) async fn run(args: &DemoArgs) -> anyhow::Result<ExitCode> {
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let folder = folder.canonicalize()?;
     let demo = start(args, &folder).await?;
-    let delivered = story::tell(&demo).await?;
+    let told = tokio::select! {
+        told = story::tell(&demo) => Some(told?),
+        // Whoever presses ^C does not want to hear the rest.
+        () = demo.shutdown.cancelled() => None,
+    };
+    let Some(delivered) = told else {
+        let code = demo.running.wait().await;
+        demo.sim.stop().await;
+        return Ok(if args.once { ExitCode::FAILURE } else { code });
+    };
     if args.once {
         demo.running.stop().await;
         demo.sim.stop().await;
@@ -50,6 +60,7 @@ pub(crate) struct Demo {
     pub(crate) token: String,
     pub(crate) page: String,
     pub(crate) folder: PathBuf,
+    shutdown: CancellationToken,
 }
 
 impl Demo {
@@ -77,7 +88,43 @@ fn refuse_real_settings(args: &DemoArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
+#[derive(Parser)]
+struct OnlyDatabase {
+    #[command(flatten)]
+    database: DatabaseConfig,
+}
+
+/// Looks into a database that is there before anything of it is made or migrated.
+async fn refuse_foreign_database(url: &str) -> anyhow::Result<()> {
+    let file = url.strip_prefix("sqlite:").map(|path| path.trim_start_matches("//").split('?').next());
+    let file = file.flatten().map(Path::new);
+    if file.is_some_and(|file| file.metadata().map_or(true, |known| known.len() == 0)) {
+        return Ok(());
+    }
+    let only = OnlyDatabase::try_parse_from(["kie-web", "--database-url", url])?;
+    match runtime::open_store_as_it_is(&only.database).await {
+        Ok(store) => {
+            let judged = refuse_real_accounts(&*store).await;
+            store.close().await;
+            judged
+        }
+        // An empty PostgreSQL database has nothing to look into.
+        Err(_) if file.is_none() => Ok(()),
+        Err(error) => Err(error.context("the demo cannot look into this database: give it one of its own")),
+    }
+}
+
+async fn refuse_real_accounts(store: &dyn Store) -> anyhow::Result<()> {
+    if store.has_real_accounts().await? {
+        bail!("this database has accounts that the demo did not create: give it a database of its own");
+    }
+    Ok(())
+}
+
 async fn start(args: &DemoArgs, folder: &Path) -> anyhow::Result<Demo> {
+    if let Some(url) = &args.database_url {
+        refuse_foreign_database(url).await?;
+    }
     let mut state = DemoState::load_or_make(folder)?;
     let tasks = TaskTracker::new();
     let shutdown = runtime::shutdown_token(&tasks)?;
@@ -89,23 +136,21 @@ async fn start(args: &DemoArgs, folder: &Path) -> anyhow::Result<Demo> {
         .with_context(|| format!("cannot listen on {listen}: is it in use?"))?;
     // Deliveries that are owed since the last start name the port.
     let port = if args.once { 0 } else { state.hook_port };
-    let receiver =
-        Receiver::start(port, &tasks, shutdown.clone()).await.with_context(|| taken(port, folder))?;
+    let receiver = Receiver::start(port, &tasks, shutdown.clone())
+        .await
+        .with_context(|| taken("webhook receiver", port, folder))?;
     state.hook_port = receiver.address().port();
     state.save(folder)?;
     let page = format!("http://{}", listener.local_addr()?);
     let config = config(args, folder, &state, (&sim, &receiver, &page))?;
     let services = runtime::open_services(&config).await?;
-    let store = services.lifecycle.store();
-    if store.has_real_accounts().await? {
-        bail!("this database has accounts that the demo did not create: give it a database of its own");
-    }
+    refuse_real_accounts(services.lifecycle.store()).await?;
     let (account, token) = demo_account(&services, &mut state).await?;
     state.save(folder)?;
     let front =
         Front { worker: true, callbacks_only: false, demo_token: Some(SecretString::from(token.clone())) };
-    let running = runtime::serve_services(&config, services, front, listener, shutdown).await?;
-    Ok(Demo { running, sim, receiver, account, token, page, folder: folder.to_owned() })
+    let running = runtime::serve_services(&config, services, front, listener, shutdown.clone()).await?;
+    Ok(Demo { running, sim, receiver, account, token, page, folder: folder.to_owned(), shutdown })
 }
 
 async fn start_sim(args: &DemoArgs, folder: &Path, state: &mut DemoState) -> anyhow::Result<Sim> {
@@ -119,14 +164,14 @@ async fn start_sim(args: &DemoArgs, folder: &Path, state: &mut DemoState) -> any
         duration: Durations { image: seconds(4), video: seconds(9), audio: seconds(6), text: seconds(2) },
         ..SimConfig::default()
     };
-    let sim = Sim::start(config).await.with_context(|| taken(port, folder))?;
+    let sim = Sim::start(config).await.with_context(|| taken("simulator", port, folder))?;
     // Links of running tasks name the port, so it stays the same after a restart.
     state.sim_port = sim.addr().port();
     Ok(sim)
 }
 
-fn taken(port: u16, folder: &Path) -> String {
-    format!("port {port} cannot be used; if another program has it, delete {}", folder.display())
+fn taken(who: &str, port: u16, folder: &Path) -> String {
+    format!("the {who} cannot start on port {port}; if another program has it, delete {}", folder.display())
 }
 
 #[derive(Parser)]
@@ -182,4 +227,32 @@ async fn demo_account(
     operations::top_up(store, ids, account, "10000", ("demo", "money to play with")).await?;
     let token = state.token.clone().context("a token was just made")?;
     Ok((account, token))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_database_of_somebody_else_is_refused_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("kie.db");
+        let url = format!("sqlite://{}", file.display());
+        refuse_foreign_database(&url).await.unwrap();
+        assert!(!file.exists(), "looking makes nothing");
+        std::fs::write(&file, "another program's").unwrap();
+        refuse_foreign_database(&url).await.unwrap_err();
+        assert_eq!(std::fs::read(&file).unwrap(), b"another program's");
+        std::fs::remove_file(&file).unwrap();
+        let only = OnlyDatabase::try_parse_from(["kie-web", "--database-url", &url]).unwrap();
+        let ids = runtime::ids();
+        for (name, demo) in [("demo", true), ("customer-1", false)] {
+            refuse_foreign_database(&url).await.unwrap();
+            let store = runtime::open_store(&only.database).await.unwrap();
+            operations::add_account(&*store, &ids, Some(name.to_owned()), None, None, demo).await.unwrap();
+            store.close().await;
+        }
+        let refused = refuse_foreign_database(&url).await.unwrap_err().to_string();
+        assert!(refused.contains("accounts that the demo did not create"), "{refused}");
+    }
 }

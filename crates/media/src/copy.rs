@@ -68,13 +68,14 @@ pub async fn copy(
     }
 }
 
-/// Stores a customer's own file: any picture, clip or sound that we keep, up to `bytes_max` bytes.
+/// Stores a customer's own file: any picture, clip or sound that we keep, up to `bytes_max` bytes. A file that is
+/// announced to be longer is refused before a byte of it is read.
 ///
 /// An error of the stream means that the customer's connection broke.
 pub async fn keep_upload<S, E>(
     store: &MediaStore,
     object: &str,
-    bytes_max: u64,
+    (bytes_announced, bytes_max): (Option<u64>, u64),
     stream: S,
 ) -> Result<Stored, CopyError>
 where
@@ -85,7 +86,7 @@ where
         store,
         object,
         accept: Accept::AnyMedia,
-        bytes_announced: None,
+        bytes_announced,
         bytes_max,
         idle_timeout: UPLOAD_IDLE_MAX,
         total_timeout: UPLOAD_TOTAL_MAX,

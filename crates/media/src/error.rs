@@ -93,6 +93,12 @@ pub enum Flaw {
     /// The source's address is no http address.
     #[error("the address cannot be read")]
     Address,
+    /// The address, or a redirect, may not be followed as it is written; the next link may be well.
+    #[error("the address cannot be followed: {blocked}")]
+    Route {
+        /// What was refused.
+        blocked: Blocked,
+    },
 }
 
 /// A source that may work later.
@@ -136,7 +142,7 @@ pub enum CopyError {
         /// The limit.
         bytes_max: u64,
     },
-    /// The link, or a redirect, leads to an address that may not be reached: final.
+    /// The link, or a redirect, leads to a private address: final.
     #[error("source is blocked")]
     Blocked {
         /// What was refused.

@@ -75,7 +75,7 @@ impl Fetcher {
 
     /// Asks for the file; its body is not read yet.
     pub(crate) async fn open(&self, source: &str) -> Result<Body, CopyError> {
-        let url = self.usable_url(source)?;
+        let url = usable_url(source)?;
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
@@ -89,18 +89,12 @@ impl Fetcher {
         }
         Ok(body_of(response))
     }
+}
 
-    /// The provider's links are https; one that says http is asked over https unless the allow list names it.
-    fn usable_url(&self, source: &str) -> Result<Url, CopyError> {
-        let mut url = Url::parse(source.trim()).map_err(|_unreadable| Flaw::Address)?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(Flaw::Address.into());
-        }
-        if matches!(self.client.guard().check(&url), Err(Blocked::Scheme { .. })) {
-            url.set_scheme("https").map_err(|()| Flaw::Address)?;
-        }
-        Ok(url)
-    }
+/// The provider's links are https; the client asks one that says http over https unless the allow list names it.
+fn usable_url(source: &str) -> Result<Url, CopyError> {
+    let url = Url::parse(source.trim()).map_err(|_unreadable| Flaw::Address)?;
+    if matches!(url.scheme(), "http" | "https") { Ok(url) } else { Err(Flaw::Address.into()) }
 }
 
 fn body_of(response: Response) -> Body {
@@ -129,7 +123,10 @@ fn check_status(status: u16) -> Result<(), CopyError> {
 
 fn refused(error: OutboundError) -> CopyError {
     match error {
-        OutboundError::Blocked(blocked) => CopyError::Blocked { blocked },
+        // A private address is an attack, or a provider that cannot be reached by us. What else is refused (a scheme,
+        // user info, a name that resolves to nothing public) may be one bad answer of the source or of a name server.
+        OutboundError::Blocked(blocked @ Blocked::Address { .. }) => CopyError::Blocked { blocked },
+        OutboundError::Blocked(blocked) => Flaw::Route { blocked }.into(),
         OutboundError::TimedOut(_) => SourceTrouble::Slow.into(),
         other => SourceTrouble::Failed(Box::new(other)).into(),
     }

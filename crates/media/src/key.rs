@@ -25,14 +25,9 @@ pub fn thumbnail(object: &str) -> String {
     format!("{object}.thumb.webp")
 }
 
-/// The preview (short loop, wave) beside an object of ours.
-pub fn preview(object: &str) -> String {
-    format!("{object}.preview")
-}
-
-/// The object that a thumbnail or preview belongs to; any other name is given back as it is.
+/// The object that a thumbnail belongs to; any other name is given back as it is.
 pub fn original(name: &str) -> &str {
-    name.strip_suffix(".thumb.webp").or_else(|| name.strip_suffix(".preview")).unwrap_or(name)
+    name.strip_suffix(".thumb.webp").unwrap_or(name)
 }
 
 /// What a name says about its object.
@@ -42,7 +37,7 @@ pub struct Named {
     pub account: AccountId,
     /// The asset that it is, or belongs to.
     pub asset: AssetId,
-    /// Whether it is derived (thumbnail or preview), so that it can be made anew.
+    /// Whether it is derived (a thumbnail), so that it can be made anew.
     pub derived: bool,
 }
 
@@ -57,7 +52,7 @@ pub fn find_named(name: &str) -> Option<Named> {
     let (asset, rest) = file.split_once('.').map_or((file, None), |(asset, rest)| (asset, Some(rest)));
     let derived = match rest {
         None => false,
-        Some("thumb.webp" | "preview") => true,
+        Some("thumb.webp") => true,
         Some(_) => return None,
     };
     Some(Named { account: account.parse().ok()?, asset: asset.parse().ok()?, derived })
@@ -76,7 +71,7 @@ mod tests {
         assert_eq!(find_named(&name), Some(Named { account, asset, derived: false }));
         let upload = upload(account, asset);
         assert_eq!(find_named(&upload), Some(Named { account, asset, derived: false }));
-        for derived in [thumbnail(&name), preview(&name), thumbnail(&upload)] {
+        for derived in [thumbnail(&name), thumbnail(&upload)] {
             assert_eq!(find_named(&derived), Some(Named { account, asset, derived: true }), "{derived}");
         }
     }

@@ -20,7 +20,7 @@ pub enum Variant {
     Original,
     /// The still thumbnail.
     Thumbnail,
-    /// The short loop or wave.
+    /// Kept for a short loop or wave: the name is taken, but none is made and no link shows one.
     Preview,
 }
 

@@ -91,7 +91,8 @@ impl Client {
         request.send().await.map_err(OutboundError::from_reqwest)
     }
 
-    /// Reads a URL, following at most `redirects_max` redirects, each checked like the first URL.
+    /// Reads a URL, following at most `redirects_max` redirects, each checked like the first URL. A hop that http may
+    /// not reach is asked over https.
     ///
     /// The headers go to every hop, so they must hold no secret.
     pub async fn get_following(
@@ -100,16 +101,27 @@ impl Client {
         headers: &HeaderMap,
         redirects_max: usize,
     ) -> Result<Response, OutboundError> {
-        let mut url = url.clone();
+        let mut url = self.guard.upgraded(url.clone());
         for _ in 0..=redirects_max {
-            let request = self.request(Method::GET, &url)?.headers(headers.clone());
-            let response = self.send(request).await?;
+            let response = match self.get(&url, headers).await {
+                // The name might have led into a listed network. It does not, so it is a stranger's like any other.
+                Err(OutboundError::Blocked(Blocked::Name { .. })) if url.scheme() == "http" => {
+                    let _ = url.set_scheme("https");
+                    self.get(&url, headers).await?
+                }
+                answer => answer?,
+            };
             if !is_redirect(response.status()) {
                 return Ok(response);
             }
-            url = redirect_target(&url, &response)?;
+            url = self.guard.upgraded(redirect_target(&url, &response)?);
         }
         Err(OutboundError::TooManyRedirects { limit: redirects_max })
+    }
+
+    async fn get(&self, url: &Url, headers: &HeaderMap) -> Result<Response, OutboundError> {
+        let request = self.request(Method::GET, url)?.headers(headers.clone());
+        self.send(request).await
     }
 }
 

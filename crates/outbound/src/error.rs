@@ -2,7 +2,8 @@
 
 use std::net::IpAddr;
 
-/// A target that may not be reached; final, because asking again changes nothing.
+/// A target that may not be reached. [`Blocked::Address`] is what an attack looks like; everything else may be a slip
+/// of whoever wrote the URL, or of a name server.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Blocked {
@@ -36,7 +37,7 @@ pub enum Blocked {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OutboundError {
-    /// The target, or a hop on the way, may not be reached; final.
+    /// The target, or a hop on the way, may not be reached.
     #[error("target is blocked")]
     Blocked(#[from] Blocked),
     /// More redirects than allowed.

@@ -47,6 +47,16 @@ impl Guard {
         if plain && !listed { Err(Blocked::Scheme { scheme: "http".to_owned() }) } else { Ok(()) }
     }
 
+    /// The same URL by https, where http may not reach it: strangers write http where they mean https.
+    #[must_use]
+    pub fn upgraded(&self, mut url: Url) -> Url {
+        if url.scheme() == "http" && matches!(self.check(&url), Err(Blocked::Scheme { .. })) {
+            // Http and https are of one sort, so the change cannot be refused.
+            let _ = url.set_scheme("https");
+        }
+        url
+    }
+
     /// A client whose connections end at addresses that this guard lets through.
     pub fn client(&self, options: &ClientOptions) -> Result<Client, OutboundError> {
         Client::new(self.clone(), options)
@@ -129,5 +139,20 @@ mod tests {
         let strict = Guard::new("sim:9000".parse().unwrap());
         assert!(verdict(&strict, "http://sim:9001/").is_err());
         assert!(verdict(&strict, "http://other:9000/").is_err());
+    }
+
+    #[test]
+    fn http_becomes_https_unless_it_is_listed() {
+        let guard = Guard::new("sim:9000, 192.168.0.0/16:8080".parse().unwrap());
+        for (url, upgraded) in [
+            ("http://cdn.example/a?b", "https://cdn.example/a?b"),
+            ("http://cdn.example:9000/", "https://cdn.example:9000/"),
+            ("http://8.8.8.8/", "https://8.8.8.8/"),
+            ("http://sim:9000/a", "http://sim:9000/a"),
+            ("http://192.168.0.1:8080/", "http://192.168.0.1:8080/"),
+            ("ftp://cdn.example/", "ftp://cdn.example/"),
+        ] {
+            assert_eq!(guard.upgraded(Url::parse(url).unwrap()).as_str(), upgraded);
+        }
     }
 }

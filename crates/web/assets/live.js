@@ -36,20 +36,39 @@
     }
   };
 
-  const refresh = async (id, version) => {
+  // Ids sort by time. What was not on the newest page when it came is old, or was deleted; what comes later is new.
+  const tiles = () => [...(grid?.querySelectorAll("[data-job]") ?? [])];
+  const newest = tiles()[0]?.dataset.job ?? "";
+
+  const insert = (fresh) => {
+    document.querySelector(".empty")?.remove();
+    const older = tiles().find((tile) => tile.dataset.job < fresh.dataset.job);
+    if (older) older.before(fresh); else grid.append(fresh);
+  };
+
+  // What is there now decides, not what the event said of a while ago.
+  const place = (id, fresh) => {
+    const old = find(id);
+    const hidden = "hidden" in fresh.dataset && !("part" in fresh.dataset);
+    if (old && hidden) old.remove();
+    else if (old) { keepPlayers(old, fresh); old.replaceWith(fresh); }
+    else if (grid && !hidden && id > newest) insert(fresh);
+  };
+
+  const refresh = async (id, version, hidden) => {
     const shown = find(id);
-    if (shown ? Number(shown.dataset.version) >= version : !grid) return;
+    if (shown ? Number(shown.dataset.version) >= version : !grid || hidden || id <= newest) return;
     if (busy.has(id)) { busy.set(id, Math.max(busy.get(id), version)); return; }
     busy.set(id, version);
     try {
       const fresh = await load(id, shown !== null && "part" in shown.dataset);
-      const old = find(id);
-      if (fresh && old) { keepPlayers(old, fresh); old.replaceWith(fresh); }
-      else if (fresh && grid) { document.querySelector(".empty")?.remove(); grid.prepend(fresh); }
+      if (fresh) place(id, fresh);
+    } catch {
+      // The network is away; when it is back, the page catches up.
     } finally {
       const wanted = busy.get(id);
       busy.delete(id);
-      if (wanted > version) refresh(id, wanted);
+      if (wanted > version) refresh(id, wanted, false);
     }
   };
 
@@ -76,8 +95,38 @@
 
   localTimes(document);
   if (!("EventSource" in window)) return;
-  const events = new EventSource("/v1/events");
-  events.addEventListener("job", (event) => { const job = JSON.parse(event.data); refresh(job.id, job.version); });
-  events.addEventListener("balance", (event) => showBalance(JSON.parse(event.data)));
-  events.addEventListener("reset", () => location.reload());
+
+  // After a gap the page itself is asked what it would show now.
+  const catchUp = async () => {
+    const answer = await fetch(location.href);
+    if (answer.redirected) { location.reload(); return; }
+    if (!answer.ok) return;
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const now = new Map([...page.querySelectorAll("[data-job]")].map((one) => [one.dataset.job, Number(one.dataset.version)]));
+    const gone = [...document.querySelectorAll("[data-job]")].map((one) => one.dataset.job).filter((id) => !now.has(id));
+    for (const [id, version] of now) refresh(id, version, false);
+    for (const id of gone) refresh(id, Infinity, false);
+  };
+
+  // A browser reconnects by itself when a stream ends, but not after an answer that is no stream (503 of a restart).
+  let pause = 1000;
+  const listen = (isAgain) => {
+    const events = new EventSource("/v1/events");
+    events.addEventListener("open", () => {
+      pause = 1000;
+      if (isAgain) catchUp().catch(() => {});
+    });
+    events.addEventListener("job", (event) => {
+      const job = JSON.parse(event.data);
+      refresh(job.id, job.version, job.hidden);
+    });
+    events.addEventListener("balance", (event) => showBalance(JSON.parse(event.data)));
+    events.addEventListener("reset", () => location.reload());
+    events.addEventListener("error", () => {
+      if (events.readyState !== EventSource.CLOSED) return;
+      setTimeout(listen, pause * (0.5 + Math.random()), true);
+      pause = Math.min(pause * 2, 60000);
+    });
+  };
+  listen(false);
 })();

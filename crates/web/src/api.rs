@@ -10,6 +10,7 @@ pub(crate) mod models;
 pub(crate) mod money;
 pub(crate) mod operators;
 pub(crate) mod overview;
+mod upload_body;
 pub(crate) mod uploads;
 
 use serde::Serialize;

@@ -2,6 +2,7 @@
 
 mod cache;
 mod jwks;
+mod key_set;
 mod roles;
 mod session;
 

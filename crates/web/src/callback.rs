@@ -29,6 +29,11 @@ pub(crate) async fn receive(
     Path(token): Path<String>,
     request: Request,
 ) -> Result<Response, Problem> {
+    // Nobody without a token makes us read 16 MiB.
+    if !front.lifecycle().is_callback_token(&token) {
+        tracing::warn!("callback.refused: bad token");
+        return Err(bad_token());
+    }
     let (parts, body) = request.into_parts();
     // A torn body still wakes its job.
     let body = match read_bounded(body, CALLBACK_BODY_MAX).await {
@@ -45,7 +50,7 @@ pub(crate) async fn receive(
     };
     match front.lifecycle().receive_callback(&callback).await.map_err(not_stored)? {
         CallbackOutcome::Kept => Ok(kept()),
-        CallbackOutcome::BadToken => Err(Problem::new(Kind::Unauthorized).detail("the token is not ours")),
+        CallbackOutcome::BadToken => Err(bad_token()),
         CallbackOutcome::BadSignature => {
             Err(Problem::new(Kind::Unauthorized).detail("the signature is wrong"))
         }
@@ -60,6 +65,8 @@ pub(crate) async fn receive_legacy(
     request: Request,
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
+    // Its path is no secret, and every task that nobody knows is a row.
+    front.limits.check_address(front.proxies.client(&parts))?;
     let body = match read_bounded(body, CALLBACK_BODY_MAX).await {
         Read::Whole(bytes) | Read::Torn(bytes) => bytes,
         Read::TooLarge => axum::body::Bytes::new(),
@@ -67,6 +74,10 @@ pub(crate) async fn receive_legacy(
     let received = front.lifecycle().receive_legacy_callback(path.as_str(), &body, parts.uri.query());
     received.await.map_err(not_stored)?;
     Ok(kept())
+}
+
+fn bad_token() -> Problem {
+    Problem::new(Kind::Unauthorized).detail("the token is not ours")
 }
 
 fn kept() -> Response {

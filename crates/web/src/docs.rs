@@ -109,7 +109,9 @@ fn read_operation(method: &str, path: &str, operation: &Value) -> Operation {
         form: text(&param["in"]),
         text: text(&param["description"]),
     };
-    let body = entries(&operation["requestBody"]["content"]).next();
+    let bodies: Vec<String> = entries(&operation["requestBody"]["content"])
+        .map(|(content_type, body)| format!("{content_type} {}", form(&body["schema"])))
+        .collect();
     let response = |(status, response): (&String, &Value)| Line {
         name: status.clone(),
         form: entries(&response["content"]).next().map(|(_, body)| form(&body["schema"])).unwrap_or_default(),
@@ -121,8 +123,12 @@ fn read_operation(method: &str, path: &str, operation: &Value) -> Operation {
         summary: text(&operation["summary"]),
         description: text(&operation["description"]),
         params: params.iter().map(param).collect(),
-        body: body.map(|(content_type, body)| format!("{content_type} {}", form(&body["schema"]))),
-        responses: entries(&operation["responses"]).map(response).collect(),
+        body: (!bodies.is_empty()).then(|| bodies.join(" or ")),
+        // What many calls answer alike is named by reference, and told once, by the list of errors.
+        responses: entries(&operation["responses"])
+            .filter(|(_, response)| response["$ref"].is_null())
+            .map(response)
+            .collect(),
     }
 }
 

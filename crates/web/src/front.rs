@@ -5,13 +5,14 @@ use std::time::{Duration, Instant};
 
 use domain::Timestamp;
 use lifecycle::Lifecycle;
-use store::{Overview, Store};
+use store::{Overview, Store, StoreError};
 use tokio::sync::{Mutex, Semaphore};
 
 use crate::auth::{Jwks, TokenCache};
 use crate::events::Hub;
 use crate::health::Readiness;
 use crate::limits::Limits;
+use crate::places::UploadPlaces;
 use crate::problem::Problem;
 use crate::proxy::TrustedProxies;
 use crate::words::Language;
@@ -22,21 +23,22 @@ pub(crate) type Shared = Arc<Front>;
 
 /// The overview behind the metrics is read at most this often.
 const OVERVIEW_FOR: Duration = Duration::from_secs(15);
-/// An overview that is not read in this time is not worth its connection.
-const OVERVIEW_WITHIN: Duration = Duration::from_secs(20);
+/// A report that is not read in this time is not worth its connection.
+const REPORT_WITHIN: Duration = Duration::from_secs(20);
 
 /// The services and what this process keeps beside them.
 pub(crate) struct Front {
     pub(crate) app: App,
     pub(crate) tokens: TokenCache,
     pub(crate) limits: Limits,
-    pub(crate) jwks: Option<Jwks>,
+    pub(crate) uploads: UploadPlaces,
+    pub(crate) jwks: Option<Arc<Jwks>>,
     pub(crate) proxies: TrustedProxies,
     pub(crate) hub: Hub,
     pub(crate) readiness: Mutex<Option<(Instant, Readiness)>>,
     pub(crate) language: Language,
     overview: Mutex<Option<(Instant, Arc<Overview>)>>,
-    overviews: Semaphore,
+    reports: Semaphore,
 }
 
 impl Front {
@@ -49,12 +51,13 @@ impl Front {
         Ok(Arc::new(Self {
             tokens: TokenCache::default(),
             limits: Limits::new(settings.rate_limit),
+            uploads: UploadPlaces::default(),
             jwks: settings.jwks.clone().map(Jwks::new).transpose()?,
             proxies: TrustedProxies::parse(&settings.trusted_proxies)?,
             hub: Hub::default(),
             readiness: Mutex::default(),
             overview: Mutex::default(),
-            overviews: Semaphore::new(1),
+            reports: Semaphore::new(1),
             language,
             app,
         }))
@@ -96,17 +99,20 @@ impl Front {
         }
         let now = self.now();
         let since = now.saturating_sub(Duration::from_hours(24)).unwrap_or(now);
-        let overview = Arc::new(self.read_overview(since, now).await?);
+        let overview = Arc::new(self.report(self.store().overview(since, now)).await?);
         *kept = Some((Instant::now(), overview.clone()));
         Ok(overview)
     }
 
     /// One at a time and for a bounded time: customers never wait for connections that a report holds.
-    pub(crate) async fn read_overview(&self, since: Timestamp, now: Timestamp) -> Result<Overview, Problem> {
+    pub(crate) async fn report<T>(
+        &self,
+        reading: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, Problem> {
         let reading = async {
-            let _only = self.overviews.acquire().await.map_err(Problem::unavailable)?;
-            Ok(self.store().overview(since, now).await?)
+            let _only = self.reports.acquire().await.map_err(Problem::unavailable)?;
+            Ok(reading.await?)
         };
-        tokio::time::timeout(OVERVIEW_WITHIN, reading).await.map_err(Problem::unavailable)?
+        tokio::time::timeout(REPORT_WITHIN, reading).await.map_err(Problem::unavailable)?
     }
 }

@@ -18,6 +18,7 @@ mod metrics;
 mod openapi;
 mod pages;
 mod params;
+mod places;
 mod problem;
 mod proxy;
 mod request_id;

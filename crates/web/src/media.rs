@@ -1,8 +1,10 @@
 //! Files of ours, to whoever has a good link, and to their owner.
 
+use std::ops::Range;
+
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use domain::{Asset, AssetId, AssetState, Role, Scope};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -21,15 +23,15 @@ const YEAR_S: i64 = 365 * 24 * 60 * 60;
 struct File {
     object: String,
     content_type: String,
-    /// Known from the row, or asked of the storage.
-    bytes: u64,
+    /// As the row says; a thumbnail's row does not.
+    bytes: Option<u64>,
     etag: String,
 }
 
 /// Read a file
 ///
 /// By a signed link, or with the owner's token. Ranges, `If-None-Match` and `If-Range` work; `?download=1` names the
-/// file for saving. The names `thumbnail` and `preview` are the still picture and the short loop.
+/// file for saving. The name `thumbnail` is the still picture; `preview` is kept for a short loop, which nothing makes yet.
 #[utoipa::path(
     get, path = "/media/{asset}/{name}", tag = "media", security(("bearer" = []), ()),
     params(
@@ -58,7 +60,7 @@ pub(crate) async fn read(
     let (scope, cache) = admit(&front, id, variant, &params, &parts).await?;
     let asset = front.store().find_asset(id, scope).await?.filter(is_there);
     let asset = asset.ok_or_else(|| Problem::not_found("file"))?;
-    let file = find_file(&front, &asset, variant).await?;
+    let file = find_file(&asset, variant)?;
     let mut response = answer(&front, &file, &parts).await?;
     let headers = response.headers_mut();
     set(headers, header::ETAG, &file.etag);
@@ -113,25 +115,29 @@ fn is_there(asset: &Asset) -> bool {
     asset.state == AssetState::Stored && asset.deleted_at.is_none()
 }
 
-async fn find_file(front: &Front, asset: &Asset, variant: Variant) -> Result<File, Problem> {
+fn find_file(asset: &Asset, variant: Variant) -> Result<File, Problem> {
     let hash = asset.sha256.map(hex::encode).unwrap_or_default();
     match (variant, &asset.thumbnail) {
         (Variant::Original, _) => Ok(File {
             object: asset.object.clone(),
             content_type: asset.content_type.clone().unwrap_or_else(|| "application/octet-stream".to_owned()),
-            bytes: asset.bytes.unwrap_or(0),
+            bytes: asset.bytes,
             etag: format!("\"{hash}\""),
         }),
         (Variant::Thumbnail, Some(object)) => Ok(File {
-            bytes: front.app.media.head(object).await.map_err(unreadable)?.bytes,
             object: object.clone(),
             content_type: "image/webp".to_owned(),
+            bytes: None,
             etag: format!("\"{hash}-thumbnail\""),
         }),
-        (Variant::Thumbnail | Variant::Preview, _) => Err(Problem::not_found("file")),
+        (Variant::Thumbnail, None) => Err(Problem::not_found("thumbnail")),
+        (Variant::Preview, _) => {
+            Err(Problem::new(Kind::NotFound).detail("there is no preview of this file: none are made yet"))
+        }
     }
 }
 
+/// What the reader has is told by the row alone; a whole file is opened once and tells its own length.
 async fn answer(front: &Front, file: &File, parts: &Parts) -> Result<Response, Problem> {
     let text = |name: HeaderName| parts.headers.get(name).and_then(|value| value.to_str().ok());
     if text(header::IF_NONE_MATCH).is_some_and(|tags| matches_tag(tags, &file.etag)) {
@@ -139,30 +145,64 @@ async fn answer(front: &Front, file: &File, parts: &Parts) -> Result<Response, P
     }
     // A part of another file than the reader began with would be no part.
     let same_file = text(header::IF_RANGE).is_none_or(|tag| tag == file.etag);
-    let range = range_answer(text(header::RANGE).filter(|_| same_file), file.bytes);
-    let (status, part) = match range {
-        RangeAnswer::Unsatisfiable => {
-            let mut response =
-                axum::response::IntoResponse::into_response(Problem::new(Kind::RangeUnsatisfiable));
-            set(response.headers_mut(), header::CONTENT_RANGE, &format!("bytes */{}", file.bytes));
-            return Ok(response);
-        }
-        RangeAnswer::Whole => (StatusCode::OK, 0..file.bytes),
-        RangeAnswer::Part(part) => (StatusCode::PARTIAL_CONTENT, part),
+    let range = text(header::RANGE).filter(|_| same_file);
+    if range.is_none() && parts.method != Method::HEAD {
+        return send(front, file, None).await;
+    }
+    let bytes = match file.bytes {
+        Some(bytes) => bytes,
+        None => front.app.media.head(&file.object).await.map_err(unreadable)?.bytes,
     };
-    let mut response = empty(status);
-    set(response.headers_mut(), header::CONTENT_LENGTH, &(part.end - part.start).to_string());
-    if status == StatusCode::PARTIAL_CONTENT {
-        let range = format!("bytes {}-{}/{}", part.start, part.end - 1, file.bytes);
-        set(response.headers_mut(), header::CONTENT_RANGE, &range);
+    match range_answer(range, bytes) {
+        RangeAnswer::Unsatisfiable => Ok(outside(bytes)),
+        RangeAnswer::Whole if parts.method == Method::HEAD => Ok(announced(0..bytes, None)),
+        RangeAnswer::Part(part) if parts.method == Method::HEAD => Ok(announced(part, Some(bytes))),
+        RangeAnswer::Whole => send(front, file, None).await,
+        RangeAnswer::Part(part) => send(front, file, Some(part)).await,
     }
-    if parts.method != Method::HEAD {
-        let asked =
-            (status == StatusCode::PARTIAL_CONTENT).then_some(ByteRange::Between(part.start, part.end));
-        let object = front.app.media.get(&file.object, asked).await.map_err(unreadable)?;
-        *response.body_mut() = Body::from_stream(object.stream);
+}
+
+/// The object, or a part of it, as long as the storage says it is.
+async fn send(front: &Front, file: &File, part: Option<Range<u64>>) -> Result<Response, Problem> {
+    let asked = part.map(|part| ByteRange::Between(part.start, part.end));
+    let is_part = asked.is_some();
+    let object = match front.app.media.get(&file.object, asked).await {
+        Ok(object) => object,
+        Err(MediaError::OutOfRange) => {
+            tracing::error!(
+                object = file.object,
+                row = file.bytes,
+                "media.length: shorter than its row says"
+            );
+            return Ok(outside(file.bytes.unwrap_or(0)));
+        }
+        Err(error) => return Err(unreadable(error)),
+    };
+    let bytes = object.info.bytes;
+    if file.bytes.is_some_and(|row| row != bytes) {
+        tracing::error!(object = file.object, row = file.bytes, bytes, "media.length: not as its row says");
     }
+    let mut response = announced(object.range, is_part.then_some(bytes));
+    *response.body_mut() = Body::from_stream(object.stream);
     Ok(response)
+}
+
+/// The head of an answer with these bytes; a part names the length of the whole.
+fn announced(part: Range<u64>, whole: Option<u64>) -> Response {
+    let mut response = empty(if whole.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK });
+    let headers = response.headers_mut();
+    set(headers, header::CONTENT_LENGTH, &part.end.saturating_sub(part.start).to_string());
+    if let Some(whole) = whole {
+        let last = part.end.saturating_sub(1);
+        set(headers, header::CONTENT_RANGE, &format!("bytes {}-{last}/{whole}", part.start));
+    }
+    response
+}
+
+fn outside(bytes: u64) -> Response {
+    let mut response = Problem::new(Kind::RangeUnsatisfiable).into_response();
+    set(response.headers_mut(), header::CONTENT_RANGE, &format!("bytes */{bytes}"));
+    response
 }
 
 fn matches_tag(tags: &str, etag: &str) -> bool {

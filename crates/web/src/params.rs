@@ -111,8 +111,9 @@ pub(crate) fn cut_page<T>(rows: &mut Vec<T>, limit: u32, id: impl Fn(&T) -> Uuid
     rows.last().map(|row| format!("c_{}", id(row).simple()))
 }
 
+/// PostgreSQL holds no NUL; a text with one finds nothing, which is the truth.
 fn owned((name, value): (Cow<'_, str>, Cow<'_, str>)) -> (String, String) {
-    (name.into_owned(), value.into_owned())
+    (name.into_owned(), value.replace('\0', "\u{fffd}"))
 }
 
 fn invalid(name: &str, detail: String) -> Problem {

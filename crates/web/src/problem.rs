@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use crate::request_id;
 
 macro_rules! kinds {
-    ($($(#[$meta:meta])* $variant:ident = $slug:literal, $status:literal, $title:literal;)+) => {
+    ($($(#[$meta:meta])* $variant:ident = $slug:literal, $status:literal, $title:literal, $advice:literal;)+) => {
         /// What went wrong; each has a documented `type`.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub(crate) enum Kind { $($(#[$meta])* $variant),+ }
@@ -34,40 +34,74 @@ macro_rules! kinds {
             const fn title(self) -> &'static str {
                 match self { $(Self::$variant => $title),+ }
             }
+
+            /// The `detail` where nothing more is known of the case: what to do.
+            const fn advice(self) -> &'static str {
+                match self { $(Self::$variant => $advice),+ }
+            }
         }
     };
 }
 
 kinds! {
-    BadJson = "bad-json", 400, "The body is not JSON";
-    BadRequest = "bad-request", 400, "The request cannot be read";
-    KeyMissing = "idempotency-key-missing", 400, "The Idempotency-Key header is missing";
-    KeyInvalid = "idempotency-key-invalid", 400, "The Idempotency-Key header cannot be used";
-    Unauthorized = "unauthorized", 401, "The request carries no valid credentials";
-    BalanceShort = "balance-short", 402, "The balance does not suffice";
-    Forbidden = "forbidden", 403, "This token may not do that";
-    LinkExpired = "link-expired", 403, "The link has expired";
-    LinkInvalid = "link-invalid", 403, "The link is not valid";
-    NotFound = "not-found", 404, "There is no such thing";
-    UnknownModel = "unknown-model", 404, "There is no such model";
-    MethodNotAllowed = "method-not-allowed", 405, "This method does not work here";
-    KeyReused = "idempotency-key-reused", 409, "The Idempotency-Key was used for another request";
-    WrongState = "wrong-state", 409, "The state does not allow it";
-    DraftExpired = "draft-expired", 409, "The draft cannot be bought any more";
-    NotForSale = "not-for-sale", 409, "The model is not for sale";
-    Taken = "taken", 409, "The value belongs to another row";
-    RefundTooLarge = "refund-too-large", 409, "More than was captured cannot be refunded";
-    RecordDisagrees = "record-disagrees", 409, "The task's record does not belong to the job";
-    TooLarge = "too-large", 413, "The body is too large";
-    UnsupportedMediaType = "unsupported-media-type", 415, "The content type is not accepted";
-    RangeUnsatisfiable = "range-unsatisfiable", 416, "The range lies outside of the file";
-    Invalid = "invalid", 422, "The request has faults";
-    RateLimited = "rate-limited", 429, "Too many requests";
-    TooManyOpen = "too-many-open", 429, "Too many generations are open";
-    FreeUsedUp = "free-used-up", 429, "Today's free generations are used up";
-    Internal = "internal", 500, "Something went wrong on our side";
-    ProviderUnreadable = "provider-unreadable", 502, "The provider's record could not be read";
-    Unavailable = "unavailable", 503, "The service cannot do it at the moment";
+    BadJson = "bad-json", 400, "The body is not JSON",
+        "send one JSON value in UTF-8";
+    BadRequest = "bad-request", 400, "The request cannot be read",
+        "send it again; the body broke off, or is not what this call takes";
+    KeyMissing = "idempotency-key-missing", 400, "The Idempotency-Key header is missing",
+        "send a header Idempotency-Key that is new for each order and the same when you repeat one";
+    KeyInvalid = "idempotency-key-invalid", 400, "The Idempotency-Key header cannot be used",
+        "it must be 1 to 255 visible ASCII characters";
+    Unauthorized = "unauthorized", 401, "The request carries no valid credentials",
+        "send `Authorization: Bearer <token>` with a token that is still valid";
+    BalanceShort = "balance-short", 402, "The balance does not suffice",
+        "top the account up and send it again; nothing was taken";
+    Forbidden = "forbidden", 403, "This token may not do that",
+        "use a token of the role that may";
+    LinkExpired = "link-expired", 403, "The link has expired",
+        "read the job again: it names a fresh link";
+    LinkInvalid = "link-invalid", 403, "The link is not valid",
+        "take the whole link as the job names it, or send a token";
+    NotFound = "not-found", 404, "There is no such thing",
+        "check the address and the account of your token";
+    UnknownModel = "unknown-model", 404, "There is no such model",
+        "`GET /v1/models` lists them; `nearest` may be what was meant";
+    MethodNotAllowed = "method-not-allowed", 405, "This method does not work here",
+        "/docs tells the methods of each path";
+    KeyReused = "idempotency-key-reused", 409, "The Idempotency-Key was used for another request",
+        "use a new key, or send the first request unchanged";
+    WrongState = "wrong-state", 409, "The state does not allow it",
+        "read the job again and look at its state";
+    DraftExpired = "draft-expired", 409, "The draft cannot be bought any more",
+        "order it anew; its price may have changed";
+    NotForSale = "not-for-sale", 409, "The model is not for sale",
+        "`GET /v1/models` lists what can be ordered now";
+    Taken = "taken", 409, "The value belongs to another row",
+        "use another value, or the row that has it";
+    RefundTooLarge = "refund-too-large", 409, "More than was captured cannot be refunded",
+        "refund at most `refundable`";
+    RecordDisagrees = "record-disagrees", 409, "The task's record does not belong to the job",
+        "look for the task of this job's model, time and callback";
+    TooLarge = "too-large", 413, "The body is too large",
+        "send at most `limit` bytes";
+    UnsupportedMediaType = "unsupported-media-type", 415, "The content type is not accepted",
+        "send `Content-Type: application/json`";
+    RangeUnsatisfiable = "range-unsatisfiable", 416, "The range lies outside of the file",
+        "`Content-Range` tells the file's length";
+    Invalid = "invalid", 422, "The request has faults",
+        "mend what `errors` names and send it again";
+    RateLimited = "rate-limited", 429, "Too many requests",
+        "wait as many seconds as `Retry-After` says";
+    TooManyOpen = "too-many-open", 429, "Too many generations are open",
+        "wait until some have ended; at most `limit` may be open at once";
+    FreeUsedUp = "free-used-up", 429, "Today's free generations are used up",
+        "wait for the next day in UTC, or order a model that has a price";
+    Internal = "internal", 500, "Something went wrong on our side",
+        "tell the shop this answer's `request_id`";
+    ProviderUnreadable = "provider-unreadable", 502, "The provider's record could not be read",
+        "try again in a minute";
+    Unavailable = "unavailable", 503, "The service cannot do it at the moment",
+        "send it again, with the same Idempotency-Key, after `Retry-After` seconds";
 }
 
 /// One fault of a request.
@@ -90,9 +124,8 @@ pub(crate) struct ProblemBody<'a> {
     title: &'static str,
     /// The HTTP status.
     status: u16,
-    /// This case in words.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<&'a str>,
+    /// This case in words, or what to do.
+    detail: &'a str,
     /// The request's id, as in our logs.
     request_id: &'a str,
     /// The faults, where the request has some.
@@ -204,7 +237,7 @@ impl IntoResponse for Problem {
             slug: inner.kind.slug(),
             title: inner.kind.title(),
             status: status.as_u16(),
-            detail: inner.detail.as_deref(),
+            detail: inner.detail.as_deref().unwrap_or(inner.kind.advice()),
             request_id: &request_id,
             errors: &inner.errors,
             facts: &inner.facts,
@@ -251,6 +284,14 @@ mod tests {
             cell != *line && cell.split('|').nth(1).is_some_and(|status| status.trim().len() == 3)
         });
         assert_eq!(rows.count(), Kind::ALL.len(), "docs/api.md has a type that the code has not");
+    }
+
+    #[test]
+    fn every_type_says_what_to_do() {
+        for kind in Kind::ALL {
+            let (title, advice) = (kind.title(), kind.advice());
+            assert!(advice.len() > 20 && !title.contains(advice) && !advice.ends_with('.'), "{kind:?}");
+        }
     }
 
     #[test]

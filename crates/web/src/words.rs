@@ -5,6 +5,8 @@ use std::str::FromStr;
 use domain::{Cause, CustomerStatus, TransferKind};
 use http::{HeaderMap, header};
 
+use crate::problem::Kind;
+
 /// A language that we speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Language {
@@ -108,6 +110,37 @@ pub(crate) const fn status(status: CustomerStatus, language: Language) -> &'stat
         CustomerStatus::Canceled => ("отменено", "canceled"),
     };
     language.pick(ru, en)
+}
+
+/// Why a button did nothing, and what to do: title and sentence. None where only the request's number helps.
+pub(crate) const fn refusal(kind: Kind, language: Language) -> Option<(&'static str, &'static str)> {
+    let (ru, en) = match kind {
+        Kind::BalanceShort => (
+            ("Не хватает денег", "Ничего не списано. Пополните баланс и нажмите ещё раз."),
+            ("The balance is too low", "Nothing was taken. Top your balance up and press again."),
+        ),
+        Kind::WrongState => (
+            ("Уже поздно", "Генерация успела измениться. Откройте её ещё раз и посмотрите, что с ней."),
+            ("Too late for that", "The generation has moved on. Open it again and look where it stands."),
+        ),
+        Kind::DraftExpired | Kind::NotForSale => (
+            ("Черновик устарел", "Ничего не списано. Закажите генерацию заново: цена могла измениться."),
+            ("The draft has expired", "Nothing was taken. Order it anew: the price may have changed."),
+        ),
+        Kind::RateLimited => (
+            ("Слишком часто", "Подождите несколько секунд и нажмите ещё раз."),
+            ("Too often", "Wait a few seconds and press again."),
+        ),
+        Kind::TooManyOpen => (
+            ("Слишком много генераций сразу", "Подождите, пока закончатся открытые, и нажмите ещё раз."),
+            ("Too many generations at once", "Wait until open ones have ended and press again."),
+        ),
+        _ => return None,
+    };
+    Some(match language {
+        Language::Ru => ru,
+        Language::En => en,
+    })
 }
 
 /// Why money moved.

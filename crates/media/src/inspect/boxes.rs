@@ -21,10 +21,19 @@ pub(super) struct Blocks {
     left: u64,
     header: [u8; HEADER_BYTES],
     header_bytes: usize,
+    /// The current block's name.
+    name: [u8; 4],
     captured: Option<Vec<u8>>,
     capturing: bool,
+    /// Whether the index (`moov`, in pictures `meta`) and media (`mdat`) have passed whole.
+    index_passed: bool,
+    media_passed: bool,
     end: End,
 }
+
+/// Blocks without which a fragmented movie misses a part of itself. Anything else behind index and media may be cut, or
+/// be no block at all: players do not care.
+const PARTS: [&[u8; 4]; 5] = [b"moov", b"moof", b"mdat", b"sidx", b"styp"];
 
 /// How the walk ended, if it did before the body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,8 +54,11 @@ impl Blocks {
             left,
             header: [0; HEADER_BYTES],
             header_bytes: 0,
+            name: [0; 4],
             captured: None,
             capturing: false,
+            index_passed: false,
+            media_passed: false,
             end: End::Open,
         }
     }
@@ -58,6 +70,7 @@ impl Blocks {
                 self.capture(&piece[..taken]);
                 self.left -= taken as u64;
                 piece = &piece[taken..];
+                self.note_passed();
                 continue;
             }
             if self.end != End::Open {
@@ -78,7 +91,10 @@ impl Blocks {
             (_, End::Released) => true,
             (_, End::Last) => self.left == 0,
             (Layout::Png, End::Open) => false,
-            (Layout::Boxes, End::Open) => self.left == 0 && self.header_bytes == 0,
+            (Layout::Boxes, End::Open) if self.left > 0 => {
+                self.index_passed && self.media_passed && !PARTS.contains(&&self.name)
+            }
+            (Layout::Boxes, End::Open) => self.header_bytes == 0 || self.index_passed && self.media_passed,
         }
     }
 
@@ -115,11 +131,21 @@ impl Blocks {
                     Some(left) => self.left = left,
                     None => self.end = End::Released,
                 }
+                self.name = *name.first_chunk().unwrap_or(&self.name);
                 self.capturing = name.starts_with(b"moov") && self.captured.is_none();
                 if self.capturing {
                     self.captured = Some(Vec::new());
                 }
+                self.note_passed();
             }
+        }
+    }
+
+    /// Notes what the end of a block completes.
+    fn note_passed(&mut self) {
+        if self.left == 0 && self.end == End::Open {
+            self.index_passed |= matches!(&self.name, b"moov" | b"meta");
+            self.media_passed |= &self.name == b"mdat";
         }
     }
 

@@ -188,6 +188,16 @@ mod tests {
             assert_eq!(inspect("video/mp4", &body[..body.len() - 1]), Err(Truncated));
             assert_eq!(inspect("video/mp4", &body[..body.len() / 3]), Err(Truncated));
         }
+        for media_first in [true, false] {
+            for trailer in [&b"trailing bytes"[..], b"\0\0", b"\x7f\0\0\0free", b"\0\0\0\x20uuid1234"] {
+                let trailed = [&movie(media_first)[..], trailer].concat();
+                assert!(inspect("video/mp4", &trailed).is_ok(), "{trailer:?}, media first: {media_first}");
+            }
+            for part in [b"moof", b"mdat"] {
+                let cut = [&movie(media_first)[..], b"\0\0\x01\0", part, b"1234"].concat();
+                assert_eq!(inspect("video/mp4", &cut), Err(Truncated), "a fragment is cut");
+            }
+        }
         let body = movie(true);
         let index = body.windows(4).position(|word| word == b"moov").unwrap() - 4;
         assert_eq!(inspect("video/mp4", &body[..index]), Err(Truncated), "cut right before the index");

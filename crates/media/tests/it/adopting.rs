@@ -49,6 +49,5 @@ async fn what_is_absent_or_no_result_is_told_apart() {
 #[test]
 fn a_thumbnail_belongs_to_its_object() {
     assert_eq!(key::original(&key::thumbnail("gallery/a.png")), "gallery/a.png");
-    assert_eq!(key::original(&key::preview("gallery/a")), "gallery/a");
     assert_eq!(key::original("gallery/a.png"), "gallery/a.png");
 }

@@ -8,7 +8,7 @@ use futures_util::{TryStreamExt, stream};
 use media::{
     CopyError, CopyRequest, FetchLimits, Fetcher, Flaw, MediaStore, SourceTrouble, Stored, copy, keep_upload,
 };
-use outbound::Guard;
+use outbound::{Blocked, Guard};
 
 use crate::{
     samples,
@@ -226,18 +226,34 @@ async fn limits_of_length_and_time_hold() {
 }
 
 #[tokio::test]
-async fn private_addresses_are_final_at_every_hop() {
+async fn private_addresses_alone_are_final_at_every_hop() {
     let desk = Desk::new().await;
     let hidden = SourceServer::start().await;
     let image = MediaKind::Image;
-    for target in [hidden.url("png"), "https://169.254.169.254/".to_owned(), "https://localhost/".to_owned()]
-    {
+    for target in [hidden.url("png"), "https://169.254.169.254/".to_owned(), "https://127.1/".to_owned()] {
         let error = desk.copy(&format!("to?{target}"), image).await.unwrap_err();
         assert!(matches!(error, CopyError::Blocked { .. }) && error.is_final(), "{target}: {error:?}");
         let guarded = fetcher("", limits());
         let request = CopyRequest { source: &target, object: NAME, expected: Some(image) };
         let error = copy(&guarded, &desk.store, request).await.unwrap_err();
         assert!(error.is_final(), "{target}: {error:?}");
+    }
+    assert_eq!(hidden.times_asked(), 0);
+    // One bad redirect of a delivery network, or one bad answer of a name server, loses nothing that was bought.
+    for target in [
+        "https://localhost/".to_owned(),
+        "https://user:pw@cdn.invalid/a.png".to_owned(),
+        "ftp://cdn.invalid/a.png".to_owned(),
+        "http://localhost/".to_owned(),
+    ] {
+        let error = desk.copy(&format!("to?{target}"), image).await.unwrap_err();
+        let Flaw::Route { blocked } = flaw(&error) else { panic!("{target}: {error:?}") };
+        assert_eq!(
+            matches!(blocked, Blocked::Name { .. }),
+            target.contains("localhost"),
+            "http becomes https"
+        );
+        assert!(error.wants_new_link() && error.counts_against_output() && !error.is_final(), "{target}");
     }
     assert_eq!(hidden.times_asked(), 0);
     for source in ["", "not a link", "ftp://cdn.example/a.png", "data:image/png;base64,AAAA"] {
@@ -266,13 +282,16 @@ async fn a_customers_file_is_judged_by_the_same_rules() {
             body.chunks(1000).map(Bytes::copy_from_slice).map(Ok::<_, std::io::Error>).collect::<Vec<_>>(),
         )
     };
-    let stored = keep_upload(&desk.store, NAME, 1 << 20, upload(samples::png())).await.unwrap();
+    let stored = keep_upload(&desk.store, NAME, (None, 1 << 20), upload(samples::png())).await.unwrap();
     assert_eq!((stored.content_type.as_str(), stored.width), ("image/png", Some(64)));
-    let error = keep_upload(&desk.store, NAME, 1000, upload(samples::png())).await.unwrap_err();
+    let error = keep_upload(&desk.store, NAME, (None, 1000), upload(samples::png())).await.unwrap_err();
     assert!(matches!(error, CopyError::TooLarge { bytes_max: 1000 }), "{error:?}");
-    let error = keep_upload(&desk.store, NAME, 1000, upload(b"<html>".to_vec())).await.unwrap_err();
+    let unread = stream::pending::<Result<Bytes, std::io::Error>>();
+    let error = keep_upload(&desk.store, NAME, (Some(1001), 1000), unread).await.unwrap_err();
+    assert!(matches!(error, CopyError::TooLarge { bytes_max: 1000 }), "{error:?}");
+    let error = keep_upload(&desk.store, NAME, (None, 1000), upload(b"<html>".to_vec())).await.unwrap_err();
     assert_eq!(*flaw(&error), Flaw::Html);
     let broken = stream::iter([Ok(Bytes::from(samples::png())), Err(std::io::Error::other("gone"))]);
-    let error = keep_upload(&desk.store, NAME, 1 << 20, broken).await.unwrap_err();
+    let error = keep_upload(&desk.store, NAME, (None, 1 << 20), broken).await.unwrap_err();
     assert!(matches!(error, CopyError::Source(SourceTrouble::Failed(_))), "{error:?}");
 }

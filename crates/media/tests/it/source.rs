@@ -24,7 +24,15 @@ use crate::samples;
 
 pub(crate) struct SourceServer {
     address: SocketAddr,
+    /// Where files break off in the middle.
+    torn: SocketAddr,
     asked: Arc<AtomicUsize>,
+}
+
+#[derive(Clone)]
+struct Habits {
+    asked: Arc<AtomicUsize>,
+    torn: SocketAddr,
 }
 
 impl SourceServer {
@@ -32,6 +40,7 @@ impl SourceServer {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let asked = Arc::new(AtomicUsize::new(0));
+        let torn = serve_torn().await;
         let router = Router::new()
             .route("/{what}", get(file))
             .route(
@@ -42,9 +51,9 @@ impl SourceServer {
                 "/to",
                 get(|RawQuery(target): RawQuery| async move { Redirect::temporary(&target.unwrap()) }),
             )
-            .with_state(Arc::clone(&asked));
+            .with_state(Habits { asked: Arc::clone(&asked), torn });
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { address, asked }
+        Self { address, torn, asked }
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
@@ -52,7 +61,7 @@ impl SourceServer {
     }
 
     pub(crate) fn allow(&self) -> String {
-        self.address.to_string()
+        format!("{},{}", self.address, self.torn)
     }
 
     pub(crate) fn times_asked(&self) -> usize {
@@ -60,24 +69,41 @@ impl SourceServer {
     }
 }
 
-/// Answers one request with exactly these bytes and closes: no length, no chunks.
+/// Answers each request with exactly these bytes and closes: no length, no chunks.
 pub(crate) async fn serve_raw(answer: Vec<u8>) -> SocketAddr {
+    serve_bytes(move |_request| answer.clone()).await
+}
+
+/// Announces a whole file, sends its first bytes, closes.
+async fn serve_torn() -> SocketAddr {
+    let (png, film) = (samples::png(), samples::mp4(20 << 20));
+    serve_bytes(move |request| {
+        let film_asked = request.starts_with(b"GET /film");
+        let (body, sent) = if film_asked { (&film, 12 << 20) } else { (&png, png.len() / 2) };
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
+        [head.as_bytes(), &body[..sent]].concat()
+    })
+    .await
+}
+
+async fn serve_bytes(answer: impl Fn(&[u8]) -> Vec<u8> + Send + 'static) -> SocketAddr {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         loop {
             let (mut socket, _) = listener.accept().await.unwrap();
             let mut request = [0; 4096];
-            let _read = socket.read(&mut request).await.unwrap();
-            socket.write_all(&answer).await.unwrap();
-            socket.shutdown().await.unwrap();
+            let read = socket.read(&mut request).await.unwrap();
+            // A reader may hang up as soon as it has seen enough.
+            let _ = socket.write_all(&answer(&request[..read])).await;
+            let _ = socket.shutdown().await;
         }
     });
     address
 }
 
 async fn file(
-    State(asked): State<Arc<AtomicUsize>>,
+    State(Habits { asked, torn }): State<Habits>,
     Path(what): Path<String>,
     headers: HeaderMap,
 ) -> Response {
@@ -95,7 +121,7 @@ async fn file(
         "zip" => typed("image/png", b"PK\x03\x04\x14\0\0\0\x08\0".to_vec()),
         "mp4" => typed("text/html", samples::mp4(10_000)),
         "film" => typed("video/mp4", samples::mp4(20 << 20)),
-        "film-cut" => cut(&samples::mp4(20 << 20), 12 << 20),
+        "film-cut" => Redirect::temporary(&format!("http://{torn}/film")).into_response(),
         "film-stall" => Body::from_stream(
             pieces_of(&samples::mp4(20 << 20)[..12 << 20], 64 << 10).chain(stream::pending()),
         )
@@ -104,8 +130,8 @@ async fn file(
         "gzip" => ([(header::CONTENT_ENCODING, "gzip")], png).into_response(),
         "lyrics" => typed("text/html", "слова песни".into()),
         "chunked" => Body::from_stream(pieces(&png)).into_response(),
-        "cut" => cut(&png, png.len() / 2),
-        "cut-once" if before == 0 => cut(&png, png.len() / 2),
+        "cut" => Redirect::temporary(&format!("http://{torn}/png")).into_response(),
+        "cut-once" if before == 0 => Redirect::temporary(&format!("http://{torn}/png")).into_response(),
         "png" | "cut-once" => typed("image/png", png),
         "endless" => Body::from_stream(
             pieces(&samples::mp4_head(u32::MAX - 8))
@@ -136,17 +162,4 @@ fn pieces_of(
 ) -> impl futures_util::Stream<Item = Result<Bytes, Infallible>> + use<> {
     let pieces: Vec<_> = body.chunks(bytes).map(Bytes::copy_from_slice).map(Ok).collect();
     stream::iter(pieces)
-}
-
-/// Announces the whole, sends the first bytes, breaks the connection.
-fn cut(body: &[u8], bytes: usize) -> Response {
-    let length = body.len().to_string();
-    let sent =
-        body[..bytes].chunks(64 << 10).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect::<Vec<_>>();
-    // The pause lets the first bytes leave before the break, as on a real line.
-    let broken = stream::once(async {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        Err(std::io::Error::other("broken line"))
-    });
-    ([(header::CONTENT_LENGTH, length)], Body::from_stream(stream::iter(sent).chain(broken))).into_response()
 }

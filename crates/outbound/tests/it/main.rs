@@ -83,6 +83,17 @@ async fn a_redirect_to_a_private_address_is_refused() {
 }
 
 #[tokio::test]
+async fn a_redirect_to_plain_http_is_asked_over_https() {
+    let (open, other) = (serve().await, serve().await);
+    let target = format!("http://{open}/to?http://localhost:{}/file", other.port());
+    let listed = format!("{open},localhost:{}", other.port());
+    assert!(get_text(&listed, &target, 3).await.is_ok(), "a listed name is reached by http");
+    // The scheme is no fault any more; the name is looked up, and its address refused.
+    let error = get_text(&open.to_string(), &target, 3).await.unwrap_err();
+    assert!(matches!(error, OutboundError::Blocked(Blocked::Name { .. })), "{error:?}");
+}
+
+#[tokio::test]
 async fn a_name_that_resolves_to_loopback_is_refused_until_it_is_listed() {
     let address = serve().await;
     let port = address.port();

@@ -96,7 +96,7 @@ pub(crate) struct WebhookSecret {
 
 /// Open an account
 #[utoipa::path(
-    post, path = "/v1/accounts", tag = "accounts", request_body = NewAccountBody,
+    post, path = "/v1/accounts", tag = "accounts", request_body = Option<NewAccountBody>,
     responses(
         (status = 201, description = "The new account", body = AccountView),
         (status = 200, description = "The account of this `external_id`, unchanged", body = AccountView),
@@ -210,9 +210,12 @@ pub(crate) fn answer_credited(front: &Front, credited: Credited) -> Result<Respo
     Ok(created_or_replayed(view, replayed))
 }
 
-/// Refuses texts that are too long to keep.
+/// Refuses texts that cannot be kept: too long, or with a NUL, which PostgreSQL does not hold.
 pub(crate) fn check_texts(texts: &[(&str, Option<&str>)]) -> Result<(), Problem> {
     let fits = |text: &str| (1..=TEXT_MAX).contains(&text.chars().count());
+    if let Some((pointer, _)) = texts.iter().find(|(_, text)| text.is_some_and(|text| text.contains('\0'))) {
+        return Err(Problem::invalid(*pointer, "must not contain the NUL character"));
+    }
     match texts.iter().find(|(_, text)| text.is_some_and(|text| !fits(text))) {
         Some((pointer, _)) => {
             Err(Problem::invalid(*pointer, format!("must have 1 to {TEXT_MAX} characters")))

@@ -22,6 +22,8 @@ use crate::problem::Problem;
 use crate::serve::Shutdown;
 
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Then the listener comes again, and its token is judged anew: a stream must not outlive its credentials for long.
+const LISTEN_FOR: Duration = Duration::from_mins(5);
 /// What was committed a little before the last event may have become visible after it.
 const RESUME_OVERLAP: Duration = Duration::from_secs(30);
 const RESUME_MAX: Duration = Duration::from_hours(24);
@@ -31,7 +33,8 @@ const RESUME_PAGES: usize = 5;
 /// Listen to changes
 ///
 /// `job` brings a job's JSON, `balance` the balance. Resume with `Last-Event-ID`: every job changed since, minus 30 s,
-/// comes again; drop versions that you have. `reset` means that too much was missed: read the lists anew.
+/// comes again; drop versions that you have. `reset` means that too much was missed: read the lists anew. A stream ends
+/// after five minutes; connect again.
 #[utoipa::path(
     get, path = "/v1/events", tag = "jobs",
     params(
@@ -53,7 +56,10 @@ pub(crate) async fn listen(State(front): State<Shared>, parts: Parts) -> Result<
     let events = stream::iter(first)
         .chain(live_events(live, front.clone()))
         .map(|event| Ok::<_, Infallible>(sent(&event)));
-    let events = events.take_until(stop.cancelled_owned());
+    let events = events.take_until(async move {
+        // Either way the stream ends.
+        let _ended = tokio::time::timeout(LISTEN_FOR, stop.cancelled_owned()).await;
+    });
     let sse = Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
     // Proxies that gather a response before they pass it on would hold events back.
     let unbuffered = (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));

@@ -55,10 +55,20 @@ pub(crate) struct DeliverTo {
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Batch {
     /// Their common id.
-    #[schema(value_type = Option<String>)]
-    batch_id: Option<BatchId>,
+    #[schema(value_type = String)]
+    batch_id: BatchId,
     /// The jobs, by index.
     items: Vec<JobView>,
+}
+
+/// What an order became: one job, or, with `count`, a batch.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub(crate) enum Ordered {
+    /// The job.
+    One(Box<JobView>),
+    /// The jobs of a batch.
+    Many(Batch),
 }
 
 /// Order a generation
@@ -69,8 +79,9 @@ pub(crate) struct Batch {
     post, path = "/v1/jobs", tag = "jobs", request_body = NewJob,
     params(("Idempotency-Key" = String, Header, description = "1 to 255 visible ASCII characters")),
     responses(
-        (status = 201, description = "The new job, or `{batch_id, items}`", body = JobView),
-        (status = 200, description = "It had been ordered before: the job as it is now", body = JobView),
+        (status = 201, description = "The new job; with `count` the batch", body = Ordered),
+        (status = 200, description = "It had been ordered before: as it is now", body = Ordered),
+        (status = 400, description = "`idempotency-key-missing`, `idempotency-key-invalid`, `bad-json`", body = ProblemBody<'static>),
         (status = 402, description = "`balance-short`, with `required` and `available`", body = ProblemBody<'static>),
         (status = 404, description = "`unknown-model`", body = ProblemBody<'static>),
         (status = 409, description = "`idempotency-key-reused`, `not-for-sale`", body = ProblemBody<'static>),
@@ -108,7 +119,7 @@ pub(crate) async fn submit(
         // New jobs have neither outputs nor deliveries.
         submitted.jobs.iter().map(|job| JobView::new(&front, job, &[], &[], viewer)).collect()
     };
-    Ok(answer(&submitted.jobs, items, submitted.replayed))
+    answer(&submitted.jobs, items, submitted.replayed)
 }
 
 /// Read a job
@@ -191,11 +202,12 @@ fn read_filter(params: Params, reader: Reader, limit: u32) -> Result<JobFilter, 
     })
 }
 
-fn answer(jobs: &[Job], mut items: Vec<JobView>, replayed: bool) -> Response {
-    match jobs.first().and_then(|job| job.batch) {
-        Some(batch) => created_or_replayed(Batch { batch_id: Some(batch), items }, replayed),
-        None => created_or_replayed(items.pop(), replayed),
-    }
+fn answer(jobs: &[Job], mut items: Vec<JobView>, replayed: bool) -> Result<Response, Problem> {
+    let ordered = match jobs.first().and_then(|job| job.batch) {
+        Some(batch_id) => Ordered::Many(Batch { batch_id, items }),
+        None => Ordered::One(items.pop().ok_or_else(|| Problem::internal("an order without a job"))?.into()),
+    };
+    Ok(created_or_replayed(ordered, replayed))
 }
 
 fn recipients(deliver: Vec<DeliverTo>) -> Result<Vec<Recipient>, Problem> {
@@ -208,7 +220,11 @@ fn recipients(deliver: Vec<DeliverTo>) -> Result<Vec<Recipient>, Problem> {
             faults.push(FieldError { pointer, detail: detail.to_owned() });
         };
         match (channel, url, chat_id) {
-            (Channel::Webhook, Some(url), None) => recipients.push(Recipient::Webhook { url }),
+            (Channel::Webhook, Some(url), None) => {
+                // What is kept is what will be called, without the blanks and odd characters that parsing forgives.
+                let url = url::Url::parse(&url).map_or(url, String::from);
+                recipients.push(Recipient::Webhook { url });
+            }
             (Channel::Telegram, None, Some(chat_id)) => recipients.push(Recipient::Telegram { chat_id }),
             (Channel::Webhook, None, _) => fault("url", "a webhook needs an https address"),
             (Channel::Webhook, Some(_), Some(_)) => fault("chat_id", "a webhook has none"),

@@ -1,8 +1,8 @@
 //! The catalogue with prices.
 
 use axum::extract::{Path, State};
-use kie_catalogue::{Model, OutputKind};
-use lifecycle::Policy;
+use kie_catalogue::Model;
+use lifecycle::{Policy, media_kind};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -182,14 +182,5 @@ impl ModelView {
             currency: front.lifecycle().policy().currency.code().to_owned(),
             usual_time_s: Policy::late_after(media_kind(model.kind())).as_secs(),
         }
-    }
-}
-
-const fn media_kind(kind: OutputKind) -> domain::MediaKind {
-    match kind {
-        OutputKind::Image => domain::MediaKind::Image,
-        OutputKind::Video => domain::MediaKind::Video,
-        OutputKind::Audio => domain::MediaKind::Audio,
-        OutputKind::Text => domain::MediaKind::Text,
     }
 }

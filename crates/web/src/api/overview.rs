@@ -81,8 +81,14 @@ pub(crate) async fn get(
     let window = params.text("window").map_or(Ok(WINDOW_USUAL), read_window)?;
     let now = front.now();
     let since = now.saturating_sub(window).unwrap_or(now);
-    let overview = front.read_overview(since, now).await?;
-    let stuck = front.store().stuck_jobs(&StuckLimits::USUAL, now, STUCK_MAX).await?;
+    let store = front.store();
+    let reading = async {
+        let overview = store.overview(since, now).await?;
+        let limits = StuckLimits::usual(&overview.models);
+        let stuck = store.stuck_jobs(&limits, None, now, STUCK_MAX).await?;
+        Ok((overview, stuck))
+    };
+    let (overview, stuck) = front.report(reading).await?;
     let of = |state: JobState| overview.states.iter().find(|(one, _)| *one == state).map_or(0, |(_, n)| *n);
     let dead = overview.deliveries.iter().find(|(state, _)| *state == DeliveryState::Dead);
     Ok(axum::Json(OverviewView {

@@ -3,16 +3,17 @@
 use std::pin::pin;
 
 use axum::body::Bytes;
-use axum::extract::{FromRequest, Multipart, Request, State};
+use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use domain::{AccountId, AssetId, AssetRole, MediaKind};
 use futures_util::{Stream, StreamExt};
-use http::{StatusCode, header};
+use http::StatusCode;
 use media::{CopyError, Stored, Variant};
 use serde::Serialize;
 use store::{NewAsset, StoredFile};
 use utoipa::ToSchema;
 
+use super::upload_body::{BEGIN_WITHIN, FILE, Form, check_announced, is_form, too_large, too_slow};
 use crate::auth::Customer;
 use crate::front::{Front, Shared};
 use crate::problem::{Kind, Problem, ProblemBody};
@@ -33,45 +34,62 @@ pub(crate) struct Upload {
     sha256: String,
 }
 
+/// The form that brings a file.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the form; it is never built")]
+pub(crate) struct UploadForm {
+    /// The file. Little may stand in front of it.
+    #[schema(value_type = String, format = Binary)]
+    file: Vec<u8>,
+}
+
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Upload a file
 ///
-/// Either the bytes as the body, or `multipart/form-data` with one field `file`.
+/// Either the bytes as the body, or `multipart/form-data` with one field `file`. Two uploads of an account run at once.
 #[utoipa::path(
     post, path = "/v1/uploads", tag = "uploads",
-    request_body(content = String, content_type = "application/octet-stream"),
+    request_body(content(
+        (String = "application/octet-stream"),
+        (UploadForm = "multipart/form-data"),
+    )),
     responses(
         (status = 201, description = "The file", body = Upload),
-        (status = 413, description = "`too-large`", body = ProblemBody<'static>),
+        (status = 400, description = "`bad-request`: it broke off, was too slow, or the form cannot be read", body = ProblemBody<'static>),
+        (status = 413, description = "`too-large`, with `limit`", body = ProblemBody<'static>),
         (status = 422, description = "`invalid`: no picture, clip or sound", body = ProblemBody<'static>),
     ),
 )]
 pub(crate) async fn upload(
     State(front): State<Shared>,
     Customer(owner): Customer,
-    request: Request,
+    mut request: Request,
 ) -> Result<Response, Problem> {
-    let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let kept = if content_type.is_some_and(|text| text.starts_with("multipart/form-data")) {
-        let mut form = Multipart::from_request(request, &()).await.map_err(|_no_boundary| bad_form())?;
+    let file_max = front.settings().upload_max_bytes;
+    let announced = check_announced(&mut request, file_max).await?;
+    let _place = front.uploads.take(owner.account)?;
+    let kept = if is_form(request.headers()) {
+        let mut form = Form::open(request, file_max).await?;
         loop {
-            let field = form.next_field().await.map_err(|_torn| bad_form())?;
-            let Some(field) = field else {
-                return Err(Problem::new(Kind::BadRequest).detail("the form has no field `file`"));
-            };
-            if field.name() == Some("file") {
-                break keep(&front, owner.account, field).await?;
+            let field = form.next().await?;
+            if field.name() == Some(FILE) {
+                break keep(&front, owner.account, None, field).await?;
             }
         }
     } else {
-        keep(&front, owner.account, request.into_body().into_data_stream()).await?
+        keep(&front, owner.account, announced, request.into_body().into_data_stream()).await?
     };
     Ok((StatusCode::CREATED, axum::Json(kept)).into_response())
 }
 
 /// Writes the row, then the bytes, then marks the row: every object has a row, whatever breaks.
-async fn keep<S, E>(front: &Front, account: AccountId, stream: S) -> Result<Upload, Problem>
+async fn keep<S, E>(
+    front: &Front,
+    account: AccountId,
+    announced: Option<u64>,
+    stream: S,
+) -> Result<Upload, Problem>
 where
     S: Stream<Item = Result<Bytes, E>> + Send,
     E: Into<BoxError> + Send + Sync,
@@ -81,8 +99,10 @@ where
     let object = media::key::upload(account, id);
     let mut pieces = pin!(stream.peekable());
     // Nothing is written for a body without a byte.
-    if pieces.as_mut().peek().await.is_none() {
-        return Err(Problem::invalid("", "the body is empty"));
+    match tokio::time::timeout(BEGIN_WITHIN, pieces.as_mut().peek()).await {
+        Ok(Some(_)) => {}
+        Ok(None) => return Err(Problem::invalid("", "the body is empty")),
+        Err(_elapsed) => return Err(too_slow()),
     }
     let asset = NewAsset {
         id,
@@ -98,7 +118,7 @@ where
     front.store().add_asset(&asset, ids.now()).await?;
     store::fail_point!("upload.announced");
     let bytes_max = front.settings().upload_max_bytes;
-    let stored = media::keep_upload(&front.app.media, &object, bytes_max, pieces).await;
+    let stored = media::keep_upload(&front.app.media, &object, (announced, bytes_max), pieces).await;
     let stored = stored.map_err(|error| refused(error, bytes_max))?;
     store::fail_point!("upload.written");
     front.store().asset_stored(id, None, &stored_file(&stored), ids.now()).await?;
@@ -134,7 +154,7 @@ fn stored_file(stored: &Stored) -> StoredFile {
 
 fn refused(error: CopyError, bytes_max: u64) -> Problem {
     match error {
-        CopyError::TooLarge { .. } => Problem::new(Kind::TooLarge).fact("limit", bytes_max),
+        CopyError::TooLarge { .. } => too_large(bytes_max),
         CopyError::Unusable { flaw } => Problem::invalid(
             "",
             format!("the file cannot be used: {flaw}; send a picture, a clip or a sound"),
@@ -142,8 +162,4 @@ fn refused(error: CopyError, bytes_max: u64) -> Problem {
         CopyError::Source(_) => Problem::new(Kind::BadRequest).detail("the upload broke off or was too slow"),
         error => Problem::unavailable(error),
     }
-}
-
-fn bad_form() -> Problem {
-    Problem::new(Kind::BadRequest).detail("the form cannot be read")
 }

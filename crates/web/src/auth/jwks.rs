@@ -1,20 +1,22 @@
 //! Tokens of the shop's own identity provider: JSON web tokens, checked against its published keys.
 
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use domain::{Account, AccountId, Role, TokenId};
+use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::jwk::JwkSet;
-use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
+use jsonwebtoken::{Algorithm, Header, Validation, decode, decode_header};
 use serde::Deserialize;
 use store::{NewAccount, TokenOwner};
-use tokio::sync::Mutex;
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
 
+use super::key_set::{KeySet, candidates};
 use crate::front::Front;
 use crate::problem::{Problem, error_chain};
 use crate::{JwksSettings, SettingsError};
 
-/// An unknown key id asks for the set anew, at most this often.
-const REFRESH_EVERY: Duration = Duration::from_mins(1);
 const READ_WITHIN: Duration = Duration::from_secs(5);
 const SET_BYTES_MAX: usize = 256 * 1024;
 const SUBJECT_MAX: usize = 255;
@@ -23,18 +25,23 @@ const SUBJECT_MAX: usize = 255;
 pub(crate) struct Jwks {
     settings: JwksSettings,
     client: reqwest::Client,
-    known: Mutex<Known>,
-}
-
-#[derive(Default)]
-struct Known {
-    keys: Option<JwkSet>,
-    asked_at: Option<Instant>,
+    known: Mutex<KeySet>,
+    /// Held by the one who asks for those that cannot go on without an answer.
+    asking: tokio::sync::Mutex<()>,
+    tasks: TaskTracker,
 }
 
 #[derive(Deserialize)]
 struct Claims {
     sub: String,
+}
+
+/// What a set of keys says of a token.
+enum Verdict {
+    Genuine(String),
+    Refused,
+    /// No key of the set signed it; a newer set may have the one that did.
+    UnknownKey,
 }
 
 /// Three parts with dots, as our own tokens never have.
@@ -43,18 +50,23 @@ pub(super) fn looks_like_jwt(token: &str) -> bool {
 }
 
 impl Jwks {
-    pub(crate) fn new(settings: JwksSettings) -> Result<Self, SettingsError> {
+    pub(crate) fn new(settings: JwksSettings) -> Result<Arc<Self>, SettingsError> {
         let client = reqwest::Client::builder()
             .timeout(READ_WITHIN)
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(SettingsError::Jwks)?;
-        Ok(Self { settings, client, known: Mutex::default() })
+        let (known, asking, tasks) = (Mutex::default(), tokio::sync::Mutex::default(), TaskTracker::new());
+        Ok(Arc::new(Self { settings, client, known, asking, tasks }))
     }
 
     /// The customer that a genuine token names; its account is opened at first sight.
-    pub(super) async fn owner_of(&self, token: &str, front: &Front) -> Result<Option<TokenOwner>, Problem> {
-        let Some(subject) = self.subject_of(token).await else { return Ok(None) };
+    pub(super) async fn owner_of(
+        self: &Arc<Self>,
+        token: &str,
+        front: &Front,
+    ) -> Result<Option<TokenOwner>, Problem> {
+        let Some(subject) = self.subject_of(token).await? else { return Ok(None) };
         let account = match front.store().find_account_by_external_id(&subject).await? {
             Some(account) => account,
             None => open_account(&subject, front).await?,
@@ -65,12 +77,26 @@ impl Jwks {
         Ok(account.closed_at.is_none().then_some(owner))
     }
 
-    async fn subject_of(&self, token: &str) -> Option<String> {
-        let header = decode_header(token).ok()?;
+    async fn subject_of(self: &Arc<Self>, token: &str) -> Result<Option<String>, Problem> {
+        let Ok(header) = decode_header(token) else { return Ok(None) };
         if !is_asymmetric(header.alg) {
-            return None;
+            return Ok(None);
         }
-        let key = self.find_key(header.kid.as_deref()).await?;
+        let keys = self.keys().await?;
+        let verdict = match self.judge(token, &header, &keys) {
+            Verdict::UnknownKey => match self.newer_than(Some(&keys)).await {
+                Some(newer) => self.judge(token, &header, &newer),
+                None => Verdict::Refused,
+            },
+            verdict => verdict,
+        };
+        match verdict {
+            Verdict::Genuine(subject) => Ok(Some(subject)),
+            Verdict::Refused | Verdict::UnknownKey => Ok(None),
+        }
+    }
+
+    fn judge(&self, token: &str, header: &Header, keys: &JwkSet) -> Verdict {
         let mut rules = Validation::new(header.alg);
         rules.set_required_spec_claims(&["exp", "sub"]);
         rules.validate_nbf = true;
@@ -78,24 +104,70 @@ impl Jwks {
             Some(audience) => rules.set_audience(&[audience]),
             None => rules.validate_aud = false,
         }
-        let claims = decode::<Claims>(token, &key, &rules).ok()?.claims;
-        (1..=SUBJECT_MAX).contains(&claims.sub.len()).then_some(claims.sub)
+        let candidates = candidates(keys, header.kid.as_deref());
+        let found = !candidates.is_empty();
+        for key in candidates {
+            match decode::<Claims>(token, &key, &rules) {
+                Ok(token) => {
+                    let subject = token.claims.sub;
+                    let sane = (1..=SUBJECT_MAX).contains(&subject.len()) && !subject.contains('\0');
+                    return if sane { Verdict::Genuine(subject) } else { Verdict::Refused };
+                }
+                Err(error) if !is_of_another_key(error.kind()) => return Verdict::Refused,
+                Err(_) => {}
+            }
+        }
+        // A key that is named and does not fit is a forgery; without a name it may have been replaced.
+        if found && header.kid.is_some() { Verdict::Refused } else { Verdict::UnknownKey }
     }
 
-    async fn find_key(&self, kid: Option<&str>) -> Option<DecodingKey> {
-        let mut known = self.known.lock().await;
-        if let Some(key) = known.find(kid) {
-            return Some(key);
+    /// The keys as they are known, if need be read now. Keys that are a little old go on being used while somebody
+    /// reads them again.
+    async fn keys(self: &Arc<Self>) -> Result<Arc<JwkSet>, Problem> {
+        let now = Instant::now();
+        let known = self.known().current(now);
+        if let Some((keys, stale)) = known {
+            if stale && self.known().may_ask(now) {
+                let this = self.clone();
+                self.tasks.spawn(async move { this.read().await });
+            }
+            return Ok(keys);
         }
-        if known.asked_at.is_some_and(|asked_at| asked_at.elapsed() < REFRESH_EVERY) {
-            return None;
+        let read = self.newer_than(None).await;
+        read.ok_or_else(|| Problem::unavailable("the identity provider's keys could not be read"))
+    }
+
+    /// Keys that were read after those: by this caller or by one before it. None if the provider does not give them, or
+    /// was asked a moment ago.
+    async fn newer_than(&self, old: Option<&Arc<JwkSet>>) -> Option<Arc<JwkSet>> {
+        let newer = |known: &KeySet| {
+            let (keys, _) = known.current(Instant::now())?;
+            old.is_none_or(|old| !Arc::ptr_eq(old, &keys)).then_some(keys)
+        };
+        let _one = self.asking.lock().await;
+        {
+            let mut known = self.known();
+            if let Some(keys) = newer(&known) {
+                return Some(keys);
+            }
+            if !known.may_ask(Instant::now()) {
+                return None;
+            }
         }
-        known.asked_at = Some(Instant::now());
-        match self.read_set().await {
-            Ok(keys) => known.keys = Some(keys),
-            Err(error) => tracing::warn!(error = error_chain(&*error), "jwks.unreadable"),
+        self.read().await;
+        newer(&self.known())
+    }
+
+    async fn read(&self) {
+        let read = self.read_set().await;
+        let now = Instant::now();
+        match read {
+            Ok(keys) => self.known().keep(keys, now),
+            Err(error) => {
+                self.known().note_failure(now);
+                tracing::warn!(error = error_chain(&*error), "jwks.unreadable");
+            }
         }
-        known.find(kid)
     }
 
     async fn read_set(&self) -> Result<JwkSet, Box<dyn std::error::Error + Send + Sync>> {
@@ -109,18 +181,23 @@ impl Jwks {
         }
         Ok(serde_json::from_slice(&text)?)
     }
+
+    fn known(&self) -> MutexGuard<'_, KeySet> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-impl Known {
-    /// The key of this id; a token without one fits a set of one key only.
-    fn find(&self, kid: Option<&str>) -> Option<DecodingKey> {
-        let keys = self.keys.as_ref()?;
-        let key = match kid {
-            Some(kid) => keys.find(kid),
-            None => keys.keys.first().filter(|_| keys.keys.len() == 1),
-        };
-        DecodingKey::from_jwk(key?).ok()
-    }
+/// Whether the token may be well, but is not of this key.
+const fn is_of_another_key(kind: &ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::InvalidSignature
+            | ErrorKind::InvalidAlgorithm
+            | ErrorKind::InvalidKeyFormat
+            | ErrorKind::InvalidEcdsaKey
+            | ErrorKind::InvalidEddsaKey
+            | ErrorKind::InvalidRsaKey(_)
+    )
 }
 
 async fn open_account(subject: &str, front: &Front) -> Result<Account, Problem> {

@@ -12,7 +12,7 @@ use crate::headers;
 use crate::problem::{Kind, Problem};
 use crate::request_id;
 use crate::view::Viewer;
-use crate::words::{Language, Words};
+use crate::words::{self, Language, Words};
 
 /// Who looks at a page, and in which language.
 #[derive(Debug, Clone, Copy)]
@@ -105,14 +105,14 @@ pub(super) fn answer(front: &Front, parts: &Parts, page: Result<Response, Proble
 /// The problem as a page; its cause is logged by the problem's own answer, whose status is kept.
 pub(super) fn message(front: &Front, headers: &HeaderMap, problem: Problem) -> Response {
     let language = Language::of_request(headers, front.language);
-    let words = language.words();
-    let page = if problem.kind() == Kind::NotFound {
-        let (title, text) = (words.not_found, words.not_found_text);
-        Message { frame: Frame::bare(language), title, text, request_id: None }
-    } else {
-        let (title, text) = (words.failed_title, words.failed_text);
-        Message { frame: Frame::bare(language), title, text, request_id: Some(request_id::current()) }
+    let w = language.words();
+    let own = match problem.kind() {
+        Kind::NotFound => Some((w.not_found, w.not_found_text)),
+        kind => words::refusal(kind, language),
     };
+    let request_id = own.is_none().then(request_id::current);
+    let (title, text) = own.unwrap_or((w.failed_title, w.failed_text));
+    let page = Message { frame: Frame::bare(language), title, text, request_id };
     let bare = problem.into_response();
     let status = bare.status();
     match html(&page) {

@@ -1,10 +1,14 @@
 //! Uploads, and files by link and by token.
 
+use std::time::Duration;
+
 use domain::AssetId;
 use media::{LinkMode, LinkSigner, Variant};
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::shop::{LINK_KEY, Person, Shop, open, problem, read};
 
@@ -129,6 +133,106 @@ async fn links_that_ended_or_were_changed_open_nothing_but_for_the_owner() {
     problem(shop.get(&customer, &format!("/media/{asset}/preview")).send().await.unwrap(), 404, "not-found")
         .await;
     problem(shop.get(&customer, "/media/nonsense/x").send().await.unwrap(), 404, "not-found").await;
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_as_long_as_its_row_says_is_no_broken_body() {
+    let shop = open().await;
+    let customer = shop.customer(0).await;
+    let (_, file) = read(upload(&shop, &customer, PNG.to_vec()).await).await;
+    let path = path_of(&shop, &file);
+    let object = format!("{}/upload/{}", customer.account, file["id"].as_str().unwrap());
+    shop.app.media.put_bytes(&object, "image/png", bytes::Bytes::from_static(b"torn")).await.unwrap();
+    let whole = shop.request(Method::GET, path).send().await.unwrap();
+    assert_eq!(whole.headers()["content-length"], "4");
+    assert_eq!(&whole.bytes().await.unwrap()[..], b"torn");
+    let part = shop.request(Method::GET, path).header("Range", "bytes=2-9").send().await.unwrap();
+    assert_eq!(
+        (part.status().as_u16(), part.headers()["content-range"].to_str().unwrap()),
+        (206, "bytes 2-3/4")
+    );
+    assert_eq!(&part.bytes().await.unwrap()[..], b"rn");
+    let beyond = shop.request(Method::GET, path).header("Range", "bytes=9-").send().await.unwrap();
+    problem(beyond, 416, "range-unsatisfiable").await;
+    let etag = whole_etag(&file);
+    shop.app.media.delete(&object).await.unwrap();
+    let known = shop.request(Method::GET, path).header("If-None-Match", etag).send().await.unwrap();
+    assert_eq!(known.status(), 304, "the storage is not asked");
+    problem(shop.request(Method::GET, path).send().await.unwrap(), 404, "not-found").await;
+}
+
+/// What is announced as too long is refused before it is kept, and a form may not hide its file.
+#[tokio::test]
+async fn uploads_are_bounded_in_length_time_and_number() {
+    let shop = open().await;
+    let customer = shop.customer(0).await;
+    let stored = async || {
+        let listed = shop.app.media.list(Some(&customer.account.to_string()));
+        futures_util::StreamExt::count(listed).await
+    };
+    let address = shop.url.strip_prefix("http://").unwrap();
+    let head = |rest: &str| {
+        let token = &customer.token;
+        format!("POST /v1/uploads HTTP/1.1\r\nhost: shop\r\nauthorization: Bearer {token}\r\n{rest}\r\n\r\n")
+    };
+    let open_upload = async |rest: &str| {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(head(rest).as_bytes()).await.unwrap();
+        stream
+    };
+    let mut asking = open_upload("content-length: 9999999\r\nexpect: 100-continue").await;
+    assert!(answer_of(&mut asking).await.starts_with("HTTP/1.1 413 "), "before a byte is sent");
+    // One boundary that never comes, and one file that never begins.
+    let form = "content-type: multipart/form-data; boundary=b\r\ntransfer-encoding: chunked";
+    for start in ["", "--b\r\nContent-Disposition: form-data; name=\"other\"\r\n\r\n"] {
+        let mut hiding = open_upload(form).await;
+        let chunk = format!("{:x}\r\n{}\r\n", 32 * 1024, "x".repeat(32 * 1024));
+        let start =
+            if start.is_empty() { String::new() } else { format!("{:x}\r\n{start}\r\n", start.len()) };
+        hiding.write_all(start.as_bytes()).await.unwrap();
+        for _ in 0..3 {
+            hiding.write_all(chunk.as_bytes()).await.unwrap();
+        }
+        assert!(answer_of(&mut hiding).await.starts_with("HTTP/1.1 400 "), "{start:?}");
+    }
+    // Two at once, and no third; whoever sends nothing has half a minute.
+    let before = stored().await;
+    let mut waiting = Vec::new();
+    for rest in ["", "content-type: image/png\r\n", "content-type: multipart/form-data; boundary=b\r\n"] {
+        let mut stream = open_upload(&format!("{rest}content-length: 100")).await;
+        waiting.push(Box::pin(async move { answer_of(&mut stream).await }));
+    }
+    let (refused, _, waiting) = futures_util::future::select_all(waiting).await;
+    assert!(refused.starts_with("HTTP/1.1 429 ") && refused.contains("retry-after: 5"), "{refused}");
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(31)).await;
+    tokio::time::resume();
+    for answer in futures_util::future::join_all(waiting).await {
+        assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("too slow"), "{answer}");
+    }
+    assert_eq!(stored().await, before);
+    assert_eq!(upload(&shop, &customer, PNG.to_vec()).await.status(), 201, "the places are free again");
+}
+
+/// What comes until the other side closes or breaks off.
+async fn answer_of(stream: &mut TcpStream) -> String {
+    let (mut answer, mut piece) = (Vec::new(), [0; 4096]);
+    loop {
+        let read = tokio::time::timeout(Duration::from_mins(10), stream.read(&mut piece)).await.unwrap();
+        match read {
+            Ok(0) | Err(_) => break,
+            Ok(read) => answer.extend_from_slice(&piece[..read]),
+        }
+        // The whole of an answer has come when its JSON ends.
+        if answer.ends_with(b"}") {
+            break;
+        }
+    }
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+fn whole_etag(file: &Value) -> String {
+    format!("\"{}\"", file["sha256"].as_str().unwrap())
 }
 
 fn hex(bytes: &[u8]) -> String {

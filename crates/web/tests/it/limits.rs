@@ -1,6 +1,14 @@
 //! Rates, origins, and settings that cannot be served.
 
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::get;
 use reqwest::Method;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio_util::sync::CancellationToken;
 use web::{Settings, SettingsError};
 
 use crate::shop::{open, open_with, problem, settings};
@@ -100,11 +108,91 @@ async fn a_callbacks_router_serves_hints_and_health_alone() {
         assert!(text.contains("# TYPE kie_jobs gauge"));
         ending.cancel();
     };
-    let (served, measured, ()) = tokio::join!(
+    tokio::join!(
         web::serve(listener, router, ending.clone()),
         web::serve(metrics, numbers, ending.clone()),
         asking
     );
-    served.unwrap();
-    measured.unwrap();
+}
+
+/// The clock stands still while anybody works, so the 75 s pass at once.
+#[tokio::test(start_paused = true)]
+async fn whoever_does_not_finish_the_head_of_a_request_is_disconnected() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let stop = CancellationToken::new();
+    let serving = web::serve(listener, Router::new().route("/", get(async || "well")), stop.clone());
+    let asking = async {
+        let mut slow = TcpStream::connect(address).await.unwrap();
+        slow.write_all(b"GET / HTTP/1.1\r\nhost: shop\r\n").await.unwrap();
+        let begun = tokio::time::Instant::now();
+        let mut answer = Vec::new();
+        slow.read_to_end(&mut answer).await.unwrap();
+        assert!(!String::from_utf8_lossy(&answer).contains("200"));
+        let waited = begun.elapsed();
+        assert!((70..80).contains(&waited.as_secs()), "{waited:?}");
+        // Whoever finishes it in that time is answered, and may go on.
+        let mut whole = TcpStream::connect(address).await.unwrap();
+        whole.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+        tokio::time::sleep(Duration::from_mins(1)).await;
+        whole.write_all(b"host: shop\r\nconnection: close\r\n\r\n").await.unwrap();
+        answer.clear();
+        whole.read_to_end(&mut answer).await.unwrap();
+        assert!(String::from_utf8_lossy(&answer).ends_with("well"));
+        stop.cancel();
+    };
+    tokio::join!(serving, asking);
+}
+
+/// An endless answer; the channel closes when the server has let go of it.
+fn endless() -> (Router, tokio::sync::mpsc::Receiver<()>) {
+    let (kept, gone) = tokio::sync::mpsc::channel::<()>(1);
+    let kept = Arc::new(Mutex::new(Some(kept)));
+    let answer = move || {
+        let kept = kept.lock().unwrap().take();
+        let pieces = futures_util::stream::repeat_with(move || {
+            let _held = &kept;
+            Ok::<_, std::io::Error>(bytes::Bytes::from_static(&[7; 16 * 1024]))
+        });
+        std::future::ready(axum::body::Body::from_stream(pieces))
+    };
+    (Router::new().route("/", get(answer)), gone)
+}
+
+/// Moves the clock of time limits, and nothing else: bytes under way need real time.
+async fn pass(seconds: u64) {
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(seconds)).await;
+    tokio::time::resume();
+}
+
+#[tokio::test]
+async fn whoever_stops_reading_its_answer_is_disconnected() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let stop = CancellationToken::new();
+    let (router, mut gone) = endless();
+    let serving = web::serve(listener, router, stop.clone());
+    let asking = async {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(64 * 1024).unwrap();
+        let mut reader = socket.connect(address).await.unwrap();
+        reader.write_all(b"GET / HTTP/1.1\r\nhost: shop\r\n\r\n").await.unwrap();
+        // More than the buffers on the way hold, so that the server has written something since the pause.
+        let mut piece = vec![0; 16 * 1024 * 1024];
+        // Slow is not gone: whatever is taken begins the minute anew.
+        for _ in 0..3 {
+            reader.read_exact(&mut piece).await.unwrap();
+            pass(40).await;
+        }
+        reader.read_exact(&mut piece).await.unwrap();
+        let stopped = tokio::time::Instant::now();
+        while tokio::time::timeout(Duration::from_millis(20), gone.recv()).await.is_err() {
+            assert!(stopped.elapsed().as_secs() < 100, "the answer is kept for ever");
+            pass(10).await;
+        }
+        assert!(stopped.elapsed().as_secs() >= 50, "{:?}", stopped.elapsed());
+        stop.cancel();
+    };
+    tokio::join!(serving, asking);
 }

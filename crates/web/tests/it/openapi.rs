@@ -51,9 +51,29 @@ async fn every_described_operation_answers_and_needs_what_it_says() {
             let bearer =
                 shop.request(method.clone(), &place).bearer_auth(&payments.token).send().await.unwrap();
             assert_ne!(bearer.status(), 500, "{method} {path}");
+            let told = |status: u16| operation["responses"].get(status.to_string()).is_some();
+            assert!(told(status), "{method} {path} does not tell of {status}");
+            let refused = bearer.status().as_u16();
+            assert!(told(refused) || ![401, 403, 404].contains(&refused), "{method} {path}: {refused}");
         }
     }
     assert!(count >= 30, "{count} operations");
+}
+
+#[test]
+fn bodies_that_differ_are_told_apart() {
+    let document: Value = serde_json::from_str(COMMITTED).unwrap();
+    let post = |path: &str| document["paths"][path]["post"].clone();
+    let ordered = &post("/v1/jobs")["responses"]["201"]["content"]["application/json"]["schema"];
+    assert_eq!(ordered["$ref"], "#/components/schemas/Ordered");
+    let choices = document["components"]["schemas"]["Ordered"]["oneOf"].as_array().unwrap().clone();
+    let names: Vec<_> = choices.iter().map(|one| one["$ref"].as_str().unwrap()).collect();
+    assert_eq!(names, ["#/components/schemas/Job", "#/components/schemas/Batch"]);
+    let upload = post("/v1/uploads")["requestBody"]["content"].clone();
+    assert!(upload["application/octet-stream"].is_object() && upload["multipart/form-data"].is_object());
+    assert_ne!(post("/v1/accounts")["requestBody"]["required"], true);
+    let text = document.to_string();
+    assert!(!text.contains(r##"{"application/json":{"schema":{"$ref":"#/components/schemas/Problem"}}}"##));
 }
 
 #[tokio::test]

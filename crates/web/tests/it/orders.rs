@@ -1,6 +1,6 @@
 //! Orders: good ones, replays, and every bad one.
 
-use domain::Role;
+use domain::{Recipient, Role, Scope};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -279,4 +279,29 @@ async fn the_catalogue_has_prices_and_quotes() {
     let (status, quote) = read(shop.post(&customer, "/v1/quote", &body).send().await.unwrap()).await;
     assert_eq!(status, 200);
     assert_eq!(quote, json!({ "price": 126, "available": 100, "affordable": false, "currency": "RUB" }));
+}
+
+#[tokio::test]
+async fn texts_that_no_database_holds_are_cleaned_or_refused() {
+    let shop = open().await;
+    let customer = shop.customer(1000).await;
+    shop.ordered(&customer, "k").await;
+    for filter in ["model=%00", "q=%00fox", "model=z-image%00"] {
+        let (status, page) =
+            read(shop.get(&customer, &format!("/v1/jobs?{filter}")).send().await.unwrap()).await;
+        assert_eq!((status, &page["items"]), (200, &json!([])), "{filter}");
+    }
+    let task = shop.get(&shop.operator, "/v1/jobs?task=%00").send().await.unwrap();
+    assert_eq!(task.status(), 200);
+    let body = json!({ "external_id": "a\0b" });
+    let answer = shop.post(&shop.operator, "/v1/accounts", &body).send().await.unwrap();
+    assert_eq!(problem(answer, 422, "invalid").await["errors"][0]["pointer"], "/external_id");
+    let mut order = order_body();
+    order["deliver"] = json!([{ "channel": "webhook", "url": " HTTPS://Shop.Example:443/a b\0?\tc " }]);
+    let (status, job) = shop.order(&customer, "hook", &order).await;
+    assert_eq!(status, 201, "{job}");
+    let id = job["id"].as_str().unwrap().parse().unwrap();
+    let kept = shop.lifecycle.store().find_job(id, Scope::All).await.unwrap().unwrap();
+    let url = "https://shop.example/a%20b%00?c".to_owned();
+    assert_eq!(kept.recipients, [Recipient::Webhook { url }]);
 }

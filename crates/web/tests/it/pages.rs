@@ -3,7 +3,7 @@
 use reqwest::{Method, Response};
 use secrecy::SecretString;
 
-use crate::shop::{Person, Shop, open, person, settings};
+use crate::shop::{Person, Shop, open, order_body, person, settings};
 
 async fn sign_in(shop: &Shop, token: &str, site: &str) -> Response {
     let form = format!("token={token}");
@@ -81,6 +81,44 @@ async fn a_generation_is_shown_with_its_buttons_and_in_both_languages() {
 }
 
 #[tokio::test]
+async fn a_button_that_cannot_work_says_why() {
+    let shop = open().await;
+    let customer = shop.customer(0).await;
+    let cookie = cookie_of(&customer);
+    let mut order = order_body();
+    order["draft"] = serde_json::json!(true);
+    let (_, draft) = shop.order(&customer, "d", &order).await;
+    let path = format!("/g/{}", draft["id"].as_str().unwrap());
+    let press = async |act: &str, language: &str| {
+        let request = shop.request(Method::POST, &format!("{path}/{act}")).header("Cookie", &cookie);
+        let request = request.header("Sec-Fetch-Site", "same-origin").header("Accept-Language", language);
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    let (status, html) = press("confirm", "en").await;
+    assert!(status == 402 && html.contains("Top your balance up") && !html.contains("<code>"), "{html}");
+    let (status, html) = press("confirm", "ru").await;
+    assert!(status == 402 && html.contains("Пополните баланс"), "{html}");
+    assert_eq!(press("cancel", "en").await.0, 303);
+    let (status, html) = press("confirm", "en").await;
+    assert!(status == 409 && html.contains("Too late for that"), "{html}");
+}
+
+#[tokio::test]
+async fn a_deleted_generation_tells_the_page_that_it_is_no_tile_any_more() {
+    let shop = open().await;
+    let customer = shop.customer(500).await;
+    let job = shop.ordered(&customer, "k").await;
+    let path = format!("/g/{}", job["id"].as_str().unwrap());
+    let cookie = cookie_of(&customer);
+    assert!(!page(&shop, &cookie, &format!("{path}/tile")).await.1.contains("data-hidden"));
+    let press = shop.request(Method::POST, &format!("{path}/hide")).header("Cookie", &cookie);
+    assert_eq!(press.header("Sec-Fetch-Site", "same-origin").send().await.unwrap().status(), 303);
+    assert!(page(&shop, &cookie, &format!("{path}/tile")).await.1.contains("data-hidden"));
+    assert!(page(&shop, &cookie, &format!("{path}/part")).await.1.contains("Deleted from the library"));
+}
+
+#[tokio::test]
 async fn pages_need_nothing_from_elsewhere_and_say_when_there_is_none() {
     let shop = open().await;
     let answer = shop.request(Method::GET, "/signin").send().await.unwrap();
@@ -124,6 +162,5 @@ async fn in_the_demo_a_browser_without_credentials_looks_but_does_not_touch() {
         assert_eq!(press.headers()["location"], "/signin");
         stop.cancel();
     };
-    let (served, ()) = tokio::join!(serving, looking);
-    served.unwrap();
+    tokio::join!(serving, looking);
 }
