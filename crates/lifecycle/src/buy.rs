@@ -5,15 +5,24 @@ use std::time::Duration;
 use domain::{Answer, Cause, Effect, Event, Job, JobState};
 use store::{Began, BeginAttempt, Guard, NewEntry, Recorded};
 
+use crate::observe::{Known, UNREAD_PAUSE};
 use crate::{CreateFailure, Lifecycle, Policy, StepError, UploadError, pace, step::Draft};
 
 impl Lifecycle {
     pub(crate) async fn buy(&self, job: &Job) -> Result<(), StepError> {
-        // A resend was ordered, but the first task may have turned up meanwhile.
-        if job.attempts > 0 && self.follow_known_task(job).await? {
-            return Ok(());
+        let in_time = job.deadline_at.is_none_or(|deadline| deadline > self.ids().now());
+        if job.attempts > 0 {
+            // A resend was ordered, but the first task may have turned up meanwhile.
+            match self.known_task(job).await? {
+                Known::Task(number, task) => return self.follow(job, number, task).await,
+                Known::Unread if in_time => {
+                    let draft = self.draft(job).wake_at(Some(self.after(UNREAD_PAUSE)));
+                    return self.write(&draft).await.map(drop);
+                }
+                Known::Unread | Known::Nothing => {}
+            }
         }
-        if job.deadline_at.is_some_and(|deadline| deadline <= self.ids().now()) {
+        if !in_time {
             return self.waited_too_long(job).await;
         }
         let input = match self.input_for_provider(job).await {
@@ -93,7 +102,7 @@ impl Lifecycle {
         let recorded = self.write_patiently(&draft).await;
         if !matches!(recorded, Ok(Recorded::Applied)) {
             // Someone else holds the job by now, or the write failed; the id is evidence and is saved whoever holds it.
-            self.store().save_task(job.id, number, &task_id, self.ids().now()).await?;
+            self.save_task_patiently(job, number, &task_id).await?;
         }
         if let Ok(true) = self.store().close_breaker().await {
             tracing::info!("breaker.closed");
@@ -102,19 +111,38 @@ impl Lifecycle {
         recorded.map(drop)
     }
 
-    /// The answer to a paid call is worth waiting for a database that is away for a moment; what is still not written
-    /// after that becomes `unclear` when the lease ends, which is safe but slow.
     async fn write_patiently(&self, draft: &Draft<'_>) -> Result<Recorded, StepError> {
-        for pause_ms in [200, 1000, 3000, 10_000] {
-            match self.write(draft).await {
-                Err(StepError::Store(error)) if error.is_unavailable() => {
-                    tracing::warn!(job = %draft.job.id, error = &error as &dyn std::error::Error, "step.not_written");
-                    tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+        self.patiently(draft.job, || self.write(draft)).await
+    }
+
+    /// Evidence: it is saved whoever holds the job by now.
+    async fn save_task_patiently(&self, job: &Job, number: u16, task: &str) -> Result<(), StepError> {
+        let save = || async { Ok(self.store().save_task(job.id, number, task, self.ids().now()).await?) };
+        self.patiently(job, save).await.map(drop)
+    }
+
+    /// The answer to a paid call is worth waiting for a database that is away, for as long as the sending may last; what
+    /// is still not written after that becomes `unclear` when the lease ends, which is safe but slow.
+    async fn patiently<T, F>(&self, job: &Job, write: impl Fn() -> F) -> Result<T, StepError>
+    where
+        F: Future<Output = Result<T, StepError>>,
+    {
+        let pauses =
+            [200, 1000, 3000].into_iter().chain(std::iter::repeat(10_000)).map(Duration::from_millis);
+        let mut waited = Duration::ZERO;
+        for pause in pauses {
+            match write().await {
+                Err(StepError::Store(error))
+                    if error.is_unavailable() && waited < self.policy.sending_lease() =>
+                {
+                    tracing::warn!(job = %job.id, error = &error as &dyn std::error::Error, "step.not_written");
+                    tokio::time::sleep(pause).await;
+                    waited = waited.saturating_add(pause);
                 }
-                other => return other,
+                outcome => return outcome,
             }
         }
-        self.write(draft).await
+        write().await
     }
 
     async fn refused(&self, job: &Job, number: u16, failure: CreateFailure) -> Result<(), StepError> {
@@ -123,7 +151,8 @@ impl Lifecycle {
             words = %failure.words, request_id = %job.request_id, "create.refused"
         );
         let mut draft = self.draft(job).moved(Event::Answered(failure.answer))?.words(failure.words.clone());
-        draft.step.answer = Some((number, failure.words.clone()));
+        // An attempt without an answer is one whose outcome nobody knows.
+        draft.step.answer = (failure.answer != Answer::Unknown).then(|| (number, failure.words.clone()));
         if draft.step.patch.state == JobState::Pending {
             draft.step.patch.tries = job.tries.saturating_add(1);
             let again = self.after(pace::backoff(job.tries, self.fraction()));
@@ -139,11 +168,15 @@ impl Lifecycle {
         });
         let effects =
             [Effect::PushSlotsBack, Effect::OpenBreaker, Effect::CountRefusal].map(|e| draft.has(e));
-        self.write_patiently(&draft).await?;
         if let Some(task) = &failure.task_id {
-            self.store().save_task(job.id, number, task, self.ids().now()).await?;
+            // Before the state that allows another purchase.
+            self.save_task_patiently(job, number, task).await?;
         }
-        self.after_refusal(job, &failure.words, effects, number).await
+        self.write_patiently(&draft).await?;
+        if failure.answer == Answer::Refused(Cause::InvalidInput) {
+            self.distrust_copies(job).await?;
+        }
+        self.after_refusal(job, &failure.words, effects).await
     }
 
     /// What all jobs share is written after the job's own step: losing it costs one more refusal, never money.
@@ -152,12 +185,10 @@ impl Lifecycle {
         job: &Job,
         words: &str,
         [push_slots, open_breaker, count]: [bool; 3],
-        number: u16,
     ) -> Result<(), StepError> {
         if push_slots {
-            let until =
-                self.after(pace::backoff(job.tries.saturating_add(u32::from(number)), self.fraction()));
-            self.store().push_slots_back(until).await?;
+            // The job has its own backoff; the others may try again in the provider's next window.
+            self.store().push_slots_back(self.after(Policy::SLOT_WINDOW)).await?;
         }
         if open_breaker {
             let next_trial = self.after(Policy::TRIAL_EVERY);

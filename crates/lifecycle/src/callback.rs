@@ -46,6 +46,11 @@ pub enum CallbackOutcome {
 }
 
 impl Lifecycle {
+    /// Whether a callback's token is ours, so that nobody else's body need be read.
+    pub fn is_callback_token(&self, token: &str) -> bool {
+        self.keys.read_callback_token(token).is_some()
+    }
+
     /// Keeps a callback and wakes its job. [`StoreError`] means 503, so that the provider sends it again.
     pub async fn receive_callback(
         &self,

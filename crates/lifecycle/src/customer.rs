@@ -83,7 +83,11 @@ impl Lifecycle {
         }
         let draft = self.draft(&job).unclaimed().moved(Event::Confirmed).map_err(StepError::from)?;
         match self.write(&draft.source("customer")).await {
-            Ok(_) => self.own_job(id, scope).await,
+            Ok(_) => match self.own_job(id, scope).await? {
+                // The customer's other device was faster.
+                job if job.state == JobState::Canceled => Err(CustomerError::WrongState { state: job.state }),
+                job => Ok(job),
+            },
             Err(StepError::Store(StoreError::Short)) => {
                 let account = self.store().find_account(account).await?;
                 let available = account.map_or(Money::ZERO, |account| account.available);
@@ -104,7 +108,7 @@ impl Lifecycle {
             return Err(CustomerError::WrongState { state: job.state });
         };
         // A pending job that was sent before and waits for a resend may have a task at the provider.
-        if job.attempts > 0 && !self.known_tasks_gone(&job).await? {
+        if job.attempts > 0 && !self.nothing_was_bought(&job).await? {
             return Err(CustomerError::WrongState { state: JobState::Unclear });
         }
         let recorded = self.write(&draft.source("customer")).await?;
@@ -115,9 +119,10 @@ impl Lifecycle {
         }
     }
 
-    /// Whether no earlier attempt of a pending job has a task that may still bring a result.
-    async fn known_tasks_gone(&self, job: &Job) -> Result<bool, StoreError> {
-        Ok(self.store().attempts(job.id).await?.iter().all(|attempt| attempt.task_id.is_none()))
+    /// Whether no earlier attempt of a pending job has, or may have, a task that still brings a result.
+    async fn nothing_was_bought(&self, job: &Job) -> Result<bool, StoreError> {
+        let attempts = self.store().attempts(job.id).await?;
+        Ok(attempts.iter().all(|attempt| attempt.task_id.is_none() && attempt.answer.is_some()))
     }
 
     /// Wakes a job, waits a moment for a change, and gives it as it is then.

@@ -81,8 +81,12 @@ impl Lifecycle {
         if !adoptable {
             return Err(DecideError::WrongState { state: job.state });
         }
-        let record: TaskRecord =
-            self.ports.provider.record(task_id).await.map_err(DecideError::Unreadable)?;
+        let record: TaskRecord = self
+            .ports
+            .provider
+            .record(task_id, crate::old_model(job))
+            .await
+            .map_err(DecideError::Unreadable)?;
         let attempts = self.store().attempts(job.id).await?;
         let fitting = attempts
             .iter()

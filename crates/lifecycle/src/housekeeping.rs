@@ -3,17 +3,20 @@
 use std::time::Duration;
 
 use domain::{Job, JobState, Timestamp};
+use jiff::SignedDuration;
 use store::{Store, StoreError, StuckLimits};
 
 use crate::{Lifecycle, Policy};
 
 /// At most so many rows of each kind in one round.
 const ROUND: u32 = 500;
+/// How long a process is remembered that does not show itself.
+const PROCESSES_KEPT: Duration = Duration::from_hours(30 * 24);
 
 /// What a round did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct HousekeepingReport {
-    /// Callback bodies deleted after their time.
+    /// Callbacks deleted after their time, those that no job knew among them.
     pub callbacks_deleted: u64,
     /// Assets whose bytes were deleted: 30 days after their owner hid them or left, or a day after an upload broke off.
     pub assets_purged: u64,
@@ -25,8 +28,8 @@ pub struct HousekeepingReport {
 /// made: fewer than [`Policy::RETENTION_ALARM`] is left of [`Policy::RETENTION`].
 pub async fn expiring_jobs(store: &dyn Store, now: Timestamp, limit: u32) -> Result<Vec<Job>, StoreError> {
     let age = Policy::RETENTION.saturating_sub(Policy::RETENTION_ALARM);
-    let limits = StuckLimits { image: age, audio: age, video: age };
-    let mut jobs = store.stuck_jobs(&limits, now, limit).await?;
+    let limits = StuckLimits { image: age, audio: age, video: age, models: Vec::new() };
+    let mut jobs = store.stuck_jobs(&limits, None, now, limit).await?;
     // What was never sent has no result that could be lost.
     jobs.retain(|job| job.state != JobState::Pending);
     Ok(jobs)
@@ -57,27 +60,10 @@ impl Lifecycle {
             now.saturating_sub(age).unwrap_or(Timestamp::MIN)
         };
         let callbacks_deleted = self.store().delete_callbacks(ago(Policy::CALLBACKS_KEPT), ROUND).await?;
-        let assets = self
-            .store()
-            .purgeable_assets(ago(Policy::PURGE_AFTER), ago(Policy::UPLOAD_AWAITED), ROUND)
-            .await?;
-        let objects: Vec<String> = assets
-            .iter()
-            .flat_map(|asset| [Some(asset.object.clone()), asset.thumbnail.clone()])
-            .flatten()
-            .collect();
-        let mut report = HousekeepingReport { callbacks_deleted, ..HousekeepingReport::default() };
-        if !assets.is_empty() {
-            // Bytes first: if the process dies between, the next round deletes what is gone already, which is no error.
-            match self.vault().delete(&objects).await {
-                Ok(()) => {
-                    let ids: Vec<_> = assets.iter().map(|asset| asset.id).collect();
-                    self.store().assets_deleted(&ids, self.ids().now()).await?;
-                    report.assets_purged = u64::try_from(ids.len()).unwrap_or(u64::MAX);
-                }
-                Err(error) => tracing::warn!(%error, "purge.failed"),
-            }
-        }
+        self.store().forget_processes(ago(PROCESSES_KEPT), ROUND).await?;
+        let assets_purged = self.purge(ago(Policy::PURGE_AFTER), ago(Policy::UPLOAD_AWAITED)).await?;
+        let mut report =
+            HousekeepingReport { callbacks_deleted, assets_purged, ..HousekeepingReport::default() };
         let expiring = expiring_jobs(self.store(), self.ids().now(), ROUND).await?;
         if let Some(oldest) = expiring.first() {
             let (jobs, job, ordered_at) = (expiring.len(), oldest.id, oldest.created_at);
@@ -87,11 +73,36 @@ impl Lifecycle {
         Ok(report)
     }
 
+    /// Files are marked, then their bytes deleted, then that is noted: an owner who brings a job back between finds no dead
+    /// files, and what a dying process or a broken storage left is deleted by a later round.
+    async fn purge(&self, hidden_before: Timestamp, upload_before: Timestamp) -> Result<u64, StoreError> {
+        let store = self.store();
+        let purged = store.purge_assets(hidden_before, upload_before, self.ids().now(), ROUND).await?;
+        if purged.is_empty() {
+            return Ok(0);
+        }
+        store::fail_point!("house.marked");
+        let ids: Vec<_> = purged.iter().map(|asset| asset.id).collect();
+        let objects: Vec<String> =
+            purged.into_iter().flat_map(|asset| [Some(asset.object), asset.thumbnail]).flatten().collect();
+        if let Err(error) = self.vault().delete(&objects).await {
+            tracing::warn!(%error, "purge.failed");
+            return Ok(0);
+        }
+        store::fail_point!("house.deleted");
+        store.bytes_gone(&ids).await?;
+        Ok(u64::try_from(ids.len()).unwrap_or(u64::MAX))
+    }
+
     /// Measures the offset to the database's clock.
     pub async fn measure_skew(&self) -> Result<Skew, StoreError> {
         let before = self.ids().now();
         let theirs = self.store().database_time().await?;
         let after = self.ids().now();
+        if after.duration_since(before) > SignedDuration::from_secs(1) {
+            // Half of what it took is the error, and an hour that is a second old is no measure.
+            return Err(StoreError::Unavailable("it answered too slowly to measure its clock".into()));
+        }
         let middle = before.as_microsecond().midpoint(after.as_microsecond());
         Ok(Skew { micros: theirs.as_microsecond().saturating_sub(middle) })
     }

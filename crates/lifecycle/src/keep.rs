@@ -9,8 +9,10 @@ use domain::{Asset, AssetRole, AssetState, Effect, Event, Job, MediaKind, Stored
 use serde_json::Value;
 use store::NewEntry;
 
-use crate::{KeepError, Kept, Lifecycle, OBJECT, StepError, pace};
+use crate::{KeepError, Kept, Lifecycle, OBJECT, StepError, old_model, pace};
 
+/// Until a job looks again for room among those who copy.
+const ROOM_PAUSE: Duration = Duration::from_secs(2);
 const JSON_DATA: &str = "data:application/json;base64,";
 
 /// A text model's answer as an address that carries it: it is stored as one JSON output.
@@ -35,7 +37,7 @@ fn kind_of(asset: &Asset) -> Option<MediaKind> {
 }
 
 /// Whether the asset is an object that was in our storage before.
-fn is_adopted(asset: &Asset) -> bool {
+pub(crate) fn is_adopted(asset: &Asset) -> bool {
     asset.source_url.as_deref().is_some_and(|source| source.starts_with(OBJECT))
 }
 
@@ -47,8 +49,21 @@ enum Fault<'a> {
     Theirs { moved: Option<&'a str> },
 }
 
+/// What came of asking the provider for other links to an output.
+pub(crate) struct OtherLinks {
+    /// What the last link gave; nothing if there is none.
+    pub(crate) outcome: Option<Result<Kept, KeepError>>,
+    /// Where the record says now that the result is, if that is somewhere else.
+    moved: Option<String>,
+    /// The provider could not be asked for all of them: nothing is lost yet.
+    unasked: bool,
+}
+
 impl Lifecycle {
     pub(crate) async fn keep(&self, job: &Job) -> Result<(), StepError> {
+        if !self.ports.vault.has_room() {
+            return self.write(&self.draft(job).wake_at(Some(self.after(ROOM_PAUSE)))).await.map(drop);
+        }
         let assets = self.store().assets_of(&[job.id]).await?;
         let mut again = None;
         for asset in assets.iter().filter(|asset| asset.state == AssetState::Pending) {
@@ -90,8 +105,8 @@ impl Lifecycle {
             // What is neither priced nor counted does not hold the job up.
             error if asset.role == AssetRole::Extra => self.lost(job, asset, &error.to_string()).await,
             error => {
-                let moved = self.moved_link(job, asset).await;
-                match self.fetch_anew(asset, moved.as_deref()).await {
+                let links = self.fetch_anew(job, asset).await;
+                match links.outcome {
                     Some(Ok(kept)) => return self.kept(job, asset, &kept).await,
                     // Another link lives; what refuses its bytes is our own storage.
                     Some(Err(KeepError::Storage(words))) if !out_of_time => {
@@ -99,11 +114,12 @@ impl Lifecycle {
                     }
                     Some(Err(_)) | None => {}
                 }
-                let passing = matches!(error, KeepError::Source(_));
+                let passing = links.unasked || matches!(error, KeepError::Source(_));
                 if out_of_time || (!passing && self.is_given_up(asset)) {
                     return self.lost(job, asset, &error.to_string()).await;
                 }
-                let fault = if passing { Fault::Passing } else { Fault::Theirs { moved: moved.as_deref() } };
+                let fault =
+                    if passing { Fault::Passing } else { Fault::Theirs { moved: links.moved.as_deref() } };
                 self.failed(job, asset, &error.to_string(), fault).await
             }
         }
@@ -123,33 +139,38 @@ impl Lifecycle {
         self.ports.vault.write(&asset.object, "application/json", Bytes::from(bytes)).await
     }
 
-    /// Where the record says now that the result is, if that is somewhere else.
-    pub(crate) async fn moved_link(&self, job: &Job, asset: &Asset) -> Option<String> {
+    /// A dead link is renewed: by the record of an output, which may name another, else by a fresh download link.
+    pub(crate) async fn fetch_anew(&self, job: &Job, asset: &Asset) -> OtherLinks {
+        let mut links = OtherLinks { outcome: None, moved: None, unasked: false };
         if is_adopted(asset) {
             // Nothing is written over an object that an old shop may still serve.
-            return None;
+            return links;
         }
-        let record = self.ports.provider.record(job.task_id.as_deref()?).await.ok()?;
-        let now = record.outputs.get(usize::from(asset.index))?;
-        (Some(now) != asset.source_url.as_ref()).then(|| now.clone())
-    }
-
-    /// A dead link is renewed: by the record, which may name another, else by a fresh download link. What came of the
-    /// last link tried; nothing if there is none.
-    pub(crate) async fn fetch_anew(
-        &self,
-        asset: &Asset,
-        moved: Option<&str>,
-    ) -> Option<Result<Kept, KeepError>> {
-        if let Some(url) = moved {
-            let tried = self.ports.vault.copy(url, &asset.object, kind_of(asset)).await;
-            if matches!(tried, Ok(_) | Err(KeepError::Storage(_))) {
-                return Some(tried);
+        if let (AssetRole::Output, Some(task)) = (asset.role, job.task_id.as_deref()) {
+            match self.ports.provider.record(task, old_model(job)).await {
+                Ok(record) => {
+                    let now = record.outputs.into_iter().nth(usize::from(asset.index));
+                    links.moved = now.filter(|now| Some(now) != asset.source_url.as_ref());
+                }
+                Err(failure) => links.unasked = !failure.is_final(),
             }
         }
-        let source = moved.or(asset.source_url.as_deref()).filter(|_| !is_adopted(asset))?;
-        let fresh = self.ports.provider.download_url(source).await.ok()?;
-        Some(self.ports.vault.copy(&fresh, &asset.object, kind_of(asset)).await)
+        if let Some(url) = &links.moved {
+            let tried = self.ports.vault.copy(url, &asset.object, kind_of(asset)).await;
+            let ends = matches!(tried, Ok(_) | Err(KeepError::Storage(_)));
+            links.outcome = Some(tried);
+            if ends {
+                return links;
+            }
+        }
+        let Some(source) = links.moved.as_deref().or(asset.source_url.as_deref()) else { return links };
+        match self.ports.provider.download_url(source).await {
+            Ok(fresh) => {
+                links.outcome = Some(self.ports.vault.copy(&fresh, &asset.object, kind_of(asset)).await);
+            }
+            Err(failure) => links.unasked |= !failure.is_final(),
+        }
+        links
     }
 
     fn is_given_up(&self, asset: &Asset) -> bool {

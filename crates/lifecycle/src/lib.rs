@@ -40,7 +40,7 @@ pub use housekeeping::{HousekeepingReport, Skew, expiring_jobs};
 pub use offers::Offers;
 pub use policy::{GiveUp, Policy, UnclearPolicy};
 pub use pricing::{PriceList, PriceListError, Pricing, Quote, QuoteError};
-pub use provider::{CreateFailure, Provider, ReadFailure, SourceFile, TaskRecord, TaskWord};
+pub use provider::{CreateFailure, Provider, ReadFailure, SourceFile, TaskRecord, TaskWord, old_model};
 pub use provider_kie::KieProvider;
 pub use restore::Restored;
 pub use submit::{OrderFault, OrderRequest, SubmitError, Submitted, media_kind};

@@ -6,15 +6,17 @@ use domain::{AssetRole, Attempt, Cause, Event, Job, JobState, Timestamp};
 use store::{NewEntry, TaskSaved};
 use url::Url;
 
-use crate::{Lifecycle, Policy, ReadFailure, StepError, TaskRecord, TaskWord, pace};
+use crate::{Lifecycle, Policy, ReadFailure, StepError, TaskRecord, TaskWord, old_model, pace};
 
 /// Clocks of the provider and ours may differ by so much when a task is matched to an attempt by time.
 const CLOCK_TOLERANCE: Duration = Duration::from_mins(2);
 /// Until a record that a callback names and that could not be read is asked for again.
-const UNREAD_PAUSE: Duration = Duration::from_secs(15);
+pub(crate) const UNREAD_PAUSE: Duration = Duration::from_secs(15);
+/// So many reads in a row must have failed, over a quarter of an hour, before a job whose time is over is given up unread.
+const READS_FAILED: u32 = 6;
 
 /// What is known of the task of a job that has none yet.
-enum Known {
+pub(crate) enum Known {
     /// The attempt with this number made it.
     Task(u16, String),
     /// A callback names one, and its record could not be read so far.
@@ -60,13 +62,16 @@ impl Lifecycle {
                 }
                 TaskWord::Working | TaskWord::Unknown => self.read_again(job, &record).await,
             },
-            Err(failure) if gave_up => self.end(job, Event::GaveUp, &failure.to_string()).await,
+            // One read that fails after a long pause of ours decides nothing.
+            Err(failure) if gave_up && (failure.is_final() || job.tries >= READS_FAILED) => {
+                self.end(job, Event::GaveUp, &failure.to_string()).await
+            }
             Err(failure) => self.read_failed(job, &failure).await,
         }
     }
 
     async fn read(&self, job: &Job, task: &str) -> Result<TaskRecord, ReadFailure> {
-        let result = self.ports.provider.record(task).await;
+        let result = self.ports.provider.record(task, old_model(job)).await;
         match &result {
             Ok(record) => tracing::debug!(
                 job = %job.id, account = %job.account, model = %job.model, task, word = %record.raw_word,
@@ -86,7 +91,7 @@ impl Lifecycle {
         for callback in self.store().callbacks_with_task(job.id).await?.into_iter().take(4) {
             let attempt = attempts.iter().find(|one| one.number == callback.attempt && one.task_id.is_none());
             let (Some(attempt), Some(task)) = (attempt, callback.task_id) else { continue };
-            if self.adopt(job, attempt, &task).await? == Adopted::Yes {
+            if self.adopt(job, attempt, &task, callback.at).await? == Adopted::Yes {
                 tracing::warn!(job = %job.id, task = %task, "task.surplus: the provider made a second task for this job");
                 let entry =
                     NewEntry { source: "callback", event: "task.surplus", detail: Some(task), fold: None };
@@ -239,8 +244,7 @@ impl Lifecycle {
             return self.write(&draft).await.map(drop);
         }
         // A callback's record may not be readable yet; otherwise only a wake or the deadline brings news.
-        let undecided = !self.ports.store.callbacks_with_task(job.id).await?.is_empty();
-        let pause = if undecided { UNREAD_PAUSE } else { Duration::from_hours(1) };
+        let pause = if unread { UNREAD_PAUSE } else { Duration::from_hours(1) };
         let mut wake_at = self.after(pause);
         if let Some(deadline) = job.deadline_at.filter(|deadline| release && *deadline > now) {
             wake_at = wake_at.min(deadline);
@@ -254,7 +258,7 @@ impl Lifecycle {
         self.follow(job, number, task).await.map(|()| true)
     }
 
-    async fn follow(&self, job: &Job, number: u16, task: String) -> Result<(), StepError> {
+    pub(crate) async fn follow(&self, job: &Job, number: u16, task: String) -> Result<(), StepError> {
         tracing::info!(job = %job.id, account = %job.account, model = %job.model, task = %task, "task.found");
         let mut draft = self.draft(job);
         if job.state != JobState::Running {
@@ -264,7 +268,7 @@ impl Lifecycle {
         self.write(&draft).await.map(drop)
     }
 
-    async fn known_task(&self, job: &Job) -> Result<Known, StepError> {
+    pub(crate) async fn known_task(&self, job: &Job) -> Result<Known, StepError> {
         let attempts = self.store().attempts(job.id).await?;
         let first = |attempts: &[Attempt]| {
             attempts.iter().find_map(|one| one.task_id.clone().map(|task| Known::Task(one.number, task)))
@@ -276,7 +280,7 @@ impl Lifecycle {
         for callback in self.store().callbacks_with_task(job.id).await?.into_iter().take(4) {
             let attempt = attempts.iter().find(|one| one.number == callback.attempt);
             let (Some(attempt), Some(task)) = (attempt, callback.task_id) else { continue };
-            match self.adopt(job, attempt, &task).await? {
+            match self.adopt(job, attempt, &task, callback.at).await? {
                 Adopted::Yes => return Ok(Known::Task(attempt.number, task)),
                 Adopted::No => {}
                 Adopted::Unread => unread = true,
@@ -286,8 +290,21 @@ impl Lifecycle {
     }
 
     /// A callback's task id is adopted only if the record, read with our key, agrees that it is this attempt's.
-    async fn adopt(&self, job: &Job, attempt: &Attempt, task: &str) -> Result<Adopted, StepError> {
-        let Ok(record) = self.read(job, task).await else { return Ok(Adopted::Unread) };
+    async fn adopt(
+        &self,
+        job: &Job,
+        attempt: &Attempt,
+        task: &str,
+        told_at: Timestamp,
+    ) -> Result<Adopted, StepError> {
+        let record = match self.read(job, task).await {
+            Ok(record) => record,
+            // There is no such task: whoever told of it was wrong.
+            Err(ReadFailure::NotFound | ReadFailure::Rejected(_)) if self.age(told_at) > Policy::YOUNG => {
+                return Ok(Adopted::No);
+            }
+            Err(_) => return Ok(Adopted::Unread),
+        };
         if !self.record_agrees(job, attempt, &record) {
             tracing::warn!(job = %job.id, task, "callback.disagrees");
             let entry = NewEntry {
@@ -307,19 +324,21 @@ impl Lifecycle {
 
     /// Where our callback address is shown, it decides: it carries a MAC of this attempt. Else model and time must agree.
     pub(crate) fn record_agrees(&self, job: &Job, attempt: &Attempt, record: &TaskRecord) -> bool {
-        let ours = self.callback_url(job.id, attempt.number).map(String::from);
-        let address_shown = record.callback_url.is_some();
-        let same_address = record.callback_url == ours;
+        // Its token alone decides, as when it calls us: keys and our address may have changed since.
+        let of_this_attempt = record.callback_url.as_deref().map(|url| {
+            let token = url.split(['?', '#']).next().and_then(|path| path.rsplit('/').next());
+            token.and_then(|token| self.keys.read_callback_token(token)) == Some((job.id, attempt.number))
+        });
         let same_model = record.model.as_deref().map(|model| model == job.model);
         let in_time = record.created_at.map(|created| {
             let earliest = attempt.sent_at.saturating_sub(CLOCK_TOLERANCE).unwrap_or(attempt.sent_at);
             let latest = attempt.sent_at.saturating_add(self.policy.sending_lease() + CLOCK_TOLERANCE);
             (earliest..=latest.unwrap_or(attempt.sent_at)).contains(&created)
         });
-        if address_shown {
-            return same_address && same_model != Some(false);
+        match of_this_attempt {
+            Some(ours) => ours && same_model != Some(false),
+            None => same_model == Some(true) && in_time == Some(true),
         }
-        same_model == Some(true) && in_time == Some(true)
     }
 
     /// The callback address of one attempt.

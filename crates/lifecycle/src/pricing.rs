@@ -73,9 +73,9 @@ impl PriceList {
         file.price.into_iter().enumerate().map(fixed).collect::<Result<_, _>>().map(Self)
     }
 
-    fn find(&self, model: &str, input: &Value) -> Option<Money> {
+    fn find(&self, model: &str, input: &ValidInput) -> Option<Money> {
         let fits = |fixed: &&FixedPrice| {
-            fixed.model == model && fixed.when.iter().all(|(field, value)| input.get(field) == Some(value))
+            fixed.model == model && fixed.when.iter().all(|(field, value)| input.has_value(field, value))
         };
         self.0.iter().find(fits).map(|fixed| fixed.amount)
     }
@@ -126,7 +126,7 @@ impl Pricing {
         if self.free.contains(model) {
             return Ok(Quote { price: Money::ZERO, basis: PriceBasis::Free });
         }
-        if let Some(price) = self.list.find(model, input.value()) {
+        if let Some(price) = self.list.find(model, input) {
             return Ok(Quote { price, basis: PriceBasis::Fixed { catalogue: catalogue.to_owned() } });
         }
         let (credits, exact) = match input.cost() {
@@ -156,14 +156,28 @@ mod tests {
 
     #[test]
     fn the_first_entry_that_fits_wins_and_bad_entries_are_named() {
+        const MODEL: &str = "hailuo/02-image-to-video-standard";
         let rub: Currency = "RUB".parse().unwrap();
-        let text = "[[price]]\nmodel = \"a\"\nwhen = { duration = \"10\" }\namount = \"99.00\"\n\
-                    [[price]]\nmodel = \"a\"\namount = \"50\"\n";
-        let list = PriceList::parse(text, &rub).unwrap();
-        let input = |text: &str| serde_json::from_str::<Value>(text).unwrap();
-        assert_eq!(list.find("a", &input(r#"{"duration":"10"}"#)), Some(Money::from_minor(9900)));
-        assert_eq!(list.find("a", &input(r#"{"duration":10}"#)), Some(Money::from_minor(5000)));
-        assert_eq!(list.find("b", &input("{}")), None);
+        let text = format!(
+            "[[price]]\nmodel = \"{MODEL}\"\nwhen = {{ duration = \"10\" }}\namount = \"99.00\"\n\
+             [[price]]\nmodel = \"{MODEL}\"\namount = \"50\"\n"
+        );
+        let list = PriceList::parse(&text, &rub).unwrap();
+        let catalogue = kie_catalogue::Catalogue::packed().unwrap();
+        let model = catalogue.get(MODEL).unwrap();
+        let price = |duration: Option<&str>| {
+            let mut input = model.example().clone();
+            input.as_object_mut().unwrap().remove("duration");
+            if let Some(duration) = duration {
+                input["duration"] = duration.into();
+            }
+            list.find(MODEL, &model.validate(input).unwrap())
+        };
+        assert_eq!(price(Some("10")), Some(Money::from_minor(9900)));
+        assert_eq!(price(None), Some(Money::from_minor(9900)), "10 is what KIE makes if nothing is said");
+        assert_eq!(price(Some("6")), Some(Money::from_minor(5000)));
+        let other = catalogue.get("z-image").unwrap();
+        assert_eq!(list.find("z-image", &other.validate(other.example().clone()).unwrap()), None);
         let bad = PriceList::parse("[[price]]\nmodel = \"a\"\namount = \"1.001\"\n", &rub).unwrap_err();
         assert!(bad.to_string().contains("entry 1 of the price file (a)"), "{bad}");
         assert!(PriceList::parse("[[price]]\nmodle = \"a\"", &rub).is_err());

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use domain::{Answer, Decimal, Timestamp};
+use domain::{Answer, Decimal, Job, PriceBasis, Timestamp};
 use futures_util::stream::BoxStream;
 use serde_json::Value;
 use thiserror::Error;
@@ -26,12 +26,22 @@ pub enum ReadFailure {
     /// The provider knows no such record: the task is young, unknown, or gone.
     #[error("the provider does not know the record")]
     NotFound,
+    /// What was asked for is refused, and will be again.
+    #[error("the provider refuses the request: {0}")]
+    Rejected(String),
     /// The key or the account is refused.
     #[error("the provider refuses the account: {0}")]
     Blocked(String),
     /// Anything else; a later read may succeed.
     #[error("the record could not be read: {0}")]
     Trouble(String),
+}
+
+impl ReadFailure {
+    /// Whether asking again gives the same.
+    pub const fn is_final(&self) -> bool {
+        matches!(self, Self::NotFound | Self::Rejected(_))
+    }
 }
 
 /// What a record says of its task.
@@ -75,6 +85,11 @@ pub struct TaskRecord {
     pub created_at: Option<Timestamp>,
 }
 
+/// What an old shop called the model of a job that was taken over from it.
+pub fn old_model(job: &Job) -> Option<&str> {
+    matches!(job.basis, PriceBasis::Imported { .. }).then_some(job.model.as_str())
+}
+
 /// A file of ours on its way to the provider.
 pub struct SourceFile {
     /// A unique file name.
@@ -97,8 +112,8 @@ pub trait Provider: Send + Sync {
         input: &Value,
         callback_url: Option<&Url>,
     ) -> Result<String, CreateFailure>;
-    /// Reads a task's record.
-    async fn record(&self, task_id: &str) -> Result<TaskRecord, ReadFailure>;
+    /// Reads a task's record. What an old shop bought may be another kind of task: its model's old name tells which.
+    async fn record(&self, task_id: &str, old_model: Option<&str>) -> Result<TaskRecord, ReadFailure>;
     /// A fresh link to a result whose own link is dead.
     async fn download_url(&self, result_url: &str) -> Result<String, ReadFailure>;
     /// What our account at the provider has left, in its credits.

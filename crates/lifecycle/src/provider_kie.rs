@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use domain::{Answer, Cause, Decimal, Timestamp, to_micros};
-use kie_client::{Client, CreateRefusal, NewTask, ReadError, Record, TaskId, TaskState};
+use kie_client::{Client, CreateRefusal, Family, NewTask, ReadError, Record, TaskId, TaskState};
 use serde_json::Value;
 use url::Url;
 
@@ -30,7 +30,8 @@ impl Provider for KieProvider {
         input: &Value,
         callback_url: Option<&Url>,
     ) -> Result<String, CreateFailure> {
-        let task = NewTask { model, input, callback_url };
+        let mut task = NewTask::new(model, input);
+        task.callback_url = callback_url;
         match self.0.create_task(&task).await {
             Ok(created) => Ok(created.task_id.as_str().to_owned()),
             Err(error) => {
@@ -50,9 +51,19 @@ impl Provider for KieProvider {
         }
     }
 
-    async fn record(&self, task_id: &str) -> Result<TaskRecord, ReadFailure> {
+    async fn record(&self, task_id: &str, old_model: Option<&str>) -> Result<TaskRecord, ReadFailure> {
         let id = TaskId::new(task_id).map_err(|error| ReadFailure::Trouble(error.to_string()))?;
-        let record = self.0.record(&id).await.map_err(|error| read_failure(&error))?;
+        let mut read = self.0.record(&id).await;
+        if let (Err(error), Some(family)) = (&read, old_model.and_then(Family::of_model))
+            && error.is_not_found()
+        {
+            read = self.0.family_record(family, &id).await;
+            if let Err(error @ ReadError::Rejected { code: code @ (400 | 422 | 501), .. }) = &read {
+                // A family may refuse to show what it failed to make.
+                return Ok(failed_record(*code, error));
+            }
+        }
+        let record = read.map_err(|error| read_failure(&error))?;
         if record.task_id != id {
             return Err(ReadFailure::Trouble("the record is of another task".to_owned()));
         }
@@ -80,6 +91,8 @@ fn read_failure(error: &ReadError) -> ReadFailure {
         ReadFailure::NotFound
     } else if error.is_blocked() {
         ReadFailure::Blocked(error.to_string())
+    } else if matches!(error, ReadError::Rejected { .. }) {
+        ReadFailure::Rejected(error.to_string())
     } else {
         ReadFailure::Trouble(error.to_string())
     }
@@ -102,6 +115,21 @@ fn task_record(record: Record) -> TaskRecord {
         credits: record.credits.map(|credits| Decimal::from_micro(credits.micro())),
         callback_url: record.callback_url,
         created_at: record.created_at_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok()).map(to_micros),
+    }
+}
+
+/// Of a failure that is told instead of its record.
+fn failed_record(code: i64, error: &ReadError) -> TaskRecord {
+    TaskRecord {
+        model: None,
+        word: TaskWord::Fail { moderation: error.is_moderation(), words: error.to_string() },
+        raw_word: code.to_string(),
+        outputs: Vec::new(),
+        extras: Vec::new(),
+        object: None,
+        credits: None,
+        callback_url: None,
+        created_at: None,
     }
 }
 

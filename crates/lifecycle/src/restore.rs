@@ -1,9 +1,9 @@
 //! Restoring: a stored file whose object is gone is fetched again, as long as the provider still has it.
 
-use domain::{Asset, AssetId, AssetRole, AssetState, Job, JobId, Scope};
+use domain::{Asset, AssetId, AssetState, Job, JobId, Scope};
 use store::{NewEntry, StoreError};
 
-use crate::{KeepError, Lifecycle};
+use crate::{KeepError, Lifecycle, keep::is_adopted};
 
 /// What became of one file that was not as its row says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,18 +47,16 @@ impl Lifecycle {
     async fn restore(&self, job: &Job, asset: &Asset) -> Result<(), String> {
         let kept = match self.fetch(asset).await {
             Err(KeepError::Storage(words)) => return Err(words),
-            Err(error) => {
-                let moved = match asset.role {
-                    AssetRole::Output => self.moved_link(job, asset).await,
-                    AssetRole::Extra | AssetRole::Upload => None,
-                };
-                self.fetch_anew(asset, moved.as_deref()).await.unwrap_or(Err(error))
-            }
+            Err(error) => self.fetch_anew(job, asset).await.outcome.unwrap_or(Err(error)),
             kept => kept,
         };
         let kept = kept.map_err(|error| error.to_string())?;
         if Some(kept.sha256) == asset.sha256 {
             return Ok(());
+        }
+        if is_adopted(asset) {
+            // Nothing was fetched: it is the object of an old shop, which may still serve it.
+            return Err("the adopted object has other bytes now".to_owned());
         }
         // Other bytes under this name would be served as what was sold.
         self.ports

@@ -86,6 +86,18 @@ impl Lifecycle {
         tracing::info!(account = %asset.account, asset = %asset.id, bytes, "input.uploaded");
         Ok(url)
     }
+
+    /// The provider refused an input: perhaps it has lost our copies before their time. The next order sends new ones.
+    pub(crate) async fn distrust_copies(&self, job: &Job) -> Result<(), StoreError> {
+        for (_, id) in self.own_files(&job.input) {
+            let asset = self.store().find_asset(id, Scope::Account(job.account)).await?;
+            if let Some((url, _)) = asset.and_then(|asset| asset.provider_copy) {
+                let spent = ProviderCopy { url, until: self.ids().now() };
+                self.store().set_provider_copy(id, &spent).await?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// JSON pointers of the texts that hold a NUL character.

@@ -3,10 +3,10 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use domain::{AccountId, AssetId, AssetRole, MediaKind};
-use store::StoredFile;
+use store::{StoreError, StoredFile};
 use thiserror::Error;
 
-use crate::provider::SourceFile;
+use crate::{error_chain::error_chain, provider::SourceFile};
 
 /// Bytes that are in our storage now.
 pub type Kept = StoredFile;
@@ -31,6 +31,13 @@ pub enum KeepError {
     Storage(String),
 }
 
+/// A port of ours that fails in the middle of a copy is trouble of our own.
+impl From<StoreError> for KeepError {
+    fn from(error: StoreError) -> Self {
+        Self::Storage(error_chain(&error))
+    }
+}
+
 /// What the source of an asset begins with if it is an object that is in our storage already: the asset's own.
 pub const OBJECT: &str = "object:";
 
@@ -42,6 +49,10 @@ pub trait Vault: Send + Sync {
     /// Copies a result into `object`, checked to be of `kind` (of any kind that we keep, if none is said); images get a
     /// thumbnail if one can be made.
     async fn copy(&self, source_url: &str, object: &str, kind: Option<MediaKind>) -> Result<Kept, KeepError>;
+    /// Whether another copy would begin soon. A job that would wait for long gives its place to others.
+    fn has_room(&self) -> bool {
+        true
+    }
     /// Checks and measures an object that is in our storage already and stays where it is.
     async fn adopt(&self, object: &str, kind: Option<MediaKind>) -> Result<Kept, KeepError>;
     /// Whether a source of [`Vault::copy`], or an [`OBJECT`] of our storage, gives a file now; nothing is kept.

@@ -19,15 +19,19 @@ pub struct MediaVault {
     fetcher: Fetcher,
     thumbnailer: Thumbnailer,
     copies: Arc<Semaphore>,
+    queue: Arc<Semaphore>,
 }
 
 /// Copies at once: what bounds the memory of a process, however many jobs are being stored.
 const COPIES: usize = 4;
+/// Copies at once or next. Jobs that wait for their copy hold places of a worker, which others need.
+const QUEUE: usize = 48;
 
 impl MediaVault {
     /// Storage, the way to foreign addresses, and the maker of thumbnails.
     pub fn new(store: MediaStore, fetcher: Fetcher, thumbnailer: Thumbnailer) -> Self {
-        Self { store, fetcher, thumbnailer, copies: Arc::new(Semaphore::new(COPIES)) }
+        let [copies, queue] = [COPIES, QUEUE].map(|places| Arc::new(Semaphore::new(places)));
+        Self { store, fetcher, thumbnailer, copies, queue }
     }
 
     /// A thumbnail is a convenience: a picture without one is still delivered.
@@ -53,11 +57,13 @@ impl Vault for MediaVault {
     }
 
     async fn copy(&self, source_url: &str, object: &str, kind: Option<MediaKind>) -> Result<Kept, KeepError> {
-        // The semaphore is never closed.
+        // The semaphores are never closed.
+        let _queued = self.queue.acquire().await;
         let _place = self.copies.acquire().await;
         let request = CopyRequest { source: source_url, object, expected: kind };
         let stored =
             media::copy(&self.fetcher, &self.store, request).await.map_err(|error| keep_error(&error))?;
+        store::fail_point!("keep.landed");
         let thumbnail = match kind {
             Some(MediaKind::Image) => self.thumbnail(object).await,
             Some(MediaKind::Video | MediaKind::Audio | MediaKind::Text) | None => None,
@@ -65,8 +71,13 @@ impl Vault for MediaVault {
         Ok(kept(stored, thumbnail))
     }
 
+    fn has_room(&self) -> bool {
+        self.queue.available_permits() > 0
+    }
+
     async fn adopt(&self, object: &str, kind: Option<MediaKind>) -> Result<Kept, KeepError> {
-        // The semaphore is never closed.
+        // The semaphores are never closed.
+        let _queued = self.queue.acquire().await;
         let _place = self.copies.acquire().await;
         let adopted = media::adopt(&self.fetcher, &self.store, object, kind).await;
         let stored = adopted.map_err(|error| keep_error(&error))?;

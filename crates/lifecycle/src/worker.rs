@@ -89,7 +89,7 @@ impl Worker {
         while !shutdown.is_cancelled() {
             // The hint is marked as seen before the scan, so that none that comes during it is lost.
             changes.borrow_and_update();
-            let claimed = self.claim().await.unwrap_or_else(|error| {
+            let claimed = self.claim(u32::MAX).await.unwrap_or_else(|error| {
                 tracing::error!(error = &error as &dyn std::error::Error, "worker.cannot_claim");
                 0
             });
@@ -104,33 +104,58 @@ impl Worker {
         }
     }
 
+    /// Side by side, so that a long round in the house does not look like death.
     async fn chores(&self, shutdown: &CancellationToken) {
-        let mut house = tokio::time::interval(HOUSEKEEPING_EVERY);
-        let mut heartbeat = tokio::time::interval(HEARTBEAT_EVERY);
-        loop {
-            tokio::select! {
-                () = shutdown.cancelled() => return,
-                _ = house.tick() => self.keep_house().await,
-                _ = heartbeat.tick() => self.show_life().await,
+        let (mut house, mut heartbeat) =
+            (tokio::time::interval(HOUSEKEEPING_EVERY), tokio::time::interval(HEARTBEAT_EVERY));
+        let keeping = async {
+            loop {
+                house.tick().await;
+                self.keep_house().await;
             }
+        };
+        let beating = async {
+            loop {
+                heartbeat.tick().await;
+                self.show_life().await;
+            }
+        };
+        tokio::select! {
+            never = keeping => never,
+            never = beating => never,
+            () = shutdown.cancelled() => {}
         }
     }
 
-    /// Works until nothing is due, or `limit` claims were made; for operators and tests.
-    pub async fn run_until_idle(&self, limit: u64) -> Result<PassReport, StoreError> {
-        let mut claims = 0;
-        while claims < limit {
-            let claimed = self.claim().await?;
-            if claimed == 0 {
-                if self.tasks.is_empty() {
+    /// One pass of a shop that has no other worker: keeps house, shows life, then works until nothing is due.
+    pub async fn pass(&self, limit: u64, stop: &CancellationToken) -> Result<PassReport, StoreError> {
+        self.keep_house().await;
+        self.show_life().await;
+        self.run_until_idle(limit, stop).await
+    }
+
+    /// Works until nothing is due, `limit` rows were claimed, or it shall stop. It never returns before its open steps,
+    /// whatever goes wrong: a create that was sent is never left without its answer.
+    pub async fn run_until_idle(
+        &self,
+        limit: u64,
+        stop: &CancellationToken,
+    ) -> Result<PassReport, StoreError> {
+        let mut left = limit;
+        let mut outcome = Ok(());
+        while left > 0 && !stop.is_cancelled() {
+            match self.claim(u32::try_from(left).unwrap_or(u32::MAX)).await {
+                Ok(0) if self.tasks.is_empty() => break,
+                Ok(0) => self.wait_for_tasks().await,
+                Ok(claimed) => left = left.saturating_sub(claimed.into()),
+                Err(error) => {
+                    outcome = Err(error);
                     break;
                 }
-                self.wait_for_tasks().await;
             }
-            claims = claims.saturating_add(claimed);
         }
         self.wait_for_tasks().await;
-        Ok(self.report())
+        outcome.map(|()| self.report())
     }
 
     /// What was done so far.
@@ -158,33 +183,33 @@ impl Worker {
         tracing::info!("worker.stopped");
     }
 
-    /// One claim of each kind, no more than there is room for; how many rows.
-    async fn claim(&self) -> Result<u64, StoreError> {
+    /// One claim of each kind, no more than there is room for and than `most`; how many rows.
+    async fn claim(&self, most: u32) -> Result<u32, StoreError> {
         let lifecycle = &self.lifecycle;
         let now = lifecycle.ids().now();
         let lease_until = lifecycle.after(lifecycle.policy().lease);
         let room = |slots: &Semaphore| u32::try_from(slots.available_permits()).unwrap_or(u32::MAX);
-        let mut claimed = 0;
-        let limit = room(&self.job_slots);
+        let mut claimed: u32 = 0;
+        let limit = room(&self.job_slots).min(most);
         if limit > 0 {
             let claim = ClaimJobs { now, lease_until, limit, slots: lifecycle.policy().create_slots };
             for job in lifecycle.store().claim_jobs(&claim).await? {
                 store::fail_point!("worker.claimed");
-                claimed += 1;
+                claimed = claimed.saturating_add(1);
                 self.start_job(job).await;
             }
         }
-        let limit = room(&self.delivery_slots);
+        let limit = room(&self.delivery_slots).min(most.saturating_sub(claimed));
         if limit > 0 {
             for delivery in lifecycle.store().claim_deliveries(now, lease_until, limit).await? {
                 store::fail_point!("worker.claimed_delivery");
-                claimed += 1;
+                claimed = claimed.saturating_add(1);
                 self.start_delivery(delivery).await;
             }
         }
         if claimed == 0 && room(&self.job_slots) == 0 {
-            // Full: wait until one step ends instead of scanning.
-            let _ = self.job_slots.acquire().await;
+            // Full: wait until one step ends instead of scanning; deliveries have slots of their own.
+            let _ = tokio::time::timeout(self.options.scan_every, self.job_slots.acquire()).await;
         }
         Ok(claimed)
     }

@@ -69,10 +69,6 @@ impl Cabinet {
         self.lock().objects.keys().cloned().collect()
     }
 
-    pub(crate) fn put(&self, object: &str) {
-        self.lock().objects.insert(object.to_owned(), 3);
-    }
-
     pub(crate) fn remove(&self, object: &str) {
         self.lock().objects.remove(object);
     }
@@ -80,6 +76,16 @@ impl Cabinet {
     /// Addresses that were tried, in order.
     pub(crate) fn tried(&self) -> Vec<String> {
         self.lock().copies.iter().map(|(url, _)| url.clone()).collect()
+    }
+
+    /// Trouble of our own storage, by order or by the weather.
+    fn trouble(&self) -> Result<(), KeepError> {
+        let state = self.lock();
+        let storm = |(chance, rate): &(SeededChance, f64)| chance.fraction() < rate / 4.0;
+        if state.broken || state.weather.as_ref().is_some_and(storm) {
+            return Err(KeepError::Storage("as told".to_owned()));
+        }
+        Ok(())
     }
 
     fn fate(&self, url: &str) -> Link {
@@ -128,7 +134,8 @@ impl Vault for Cabinet {
         self.gate.stop("before copy").await;
         self.lock().copies.push((source_url.to_owned(), object.to_owned()));
         let words = || "as told".to_owned();
-        let answer = match self.fate(source_url) {
+        let link = self.fate(source_url);
+        let answer = match link {
             Link::Gone => Err(KeepError::Gone(words())),
             Link::Unusable => Err(KeepError::Unusable(words())),
             Link::Blocked => Err(KeepError::Blocked(words())),
@@ -136,7 +143,7 @@ impl Vault for Cabinet {
             Link::Storage => Err(KeepError::Storage(words())),
             Link::Panics => panic!("a hostile file"),
             Link::Good | Link::Slow(_) | Link::Other => {
-                if let Link::Slow(time) = self.fate(source_url) {
+                if let Link::Slow(time) = link {
                     self.clock.advance(time);
                 }
                 self.lock().objects.insert(object.to_owned(), 3);
@@ -147,11 +154,7 @@ impl Vault for Cabinet {
                     Some(MediaKind::Text) => "application/json",
                 };
                 let kept = kept(content_type, 3);
-                Ok(if matches!(self.fate(source_url), Link::Other) {
-                    Kept { sha256: [8; 32], ..kept }
-                } else {
-                    kept
-                })
+                Ok(if link == Link::Other { Kept { sha256: [8; 32], ..kept } } else { kept })
             }
         };
         self.gate.stop("after copy").await;
@@ -172,26 +175,24 @@ impl Vault for Cabinet {
 
     async fn write(&self, object: &str, content_type: &str, bytes: Bytes) -> Result<Kept, KeepError> {
         self.gate.stop("before write").await;
-        if self.lock().broken {
-            return Err(KeepError::Storage("as told".to_owned()));
-        }
         let length = bytes.len() as u64;
-        self.lock().objects.insert(object.to_owned(), length);
+        let answer = self.trouble().map(|()| {
+            self.lock().objects.insert(object.to_owned(), length);
+            kept(content_type, length)
+        });
         self.gate.stop("after write").await;
-        Ok(kept(content_type, length))
+        answer
     }
 
     async fn size(&self, object: &str) -> Result<Option<u64>, KeepError> {
         self.gate.stop("before size").await;
-        let state = self.lock();
-        if state.broken {
-            return Err(KeepError::Storage("as told".to_owned()));
-        }
-        Ok(state.objects.get(object).copied())
+        self.trouble()?;
+        Ok(self.lock().objects.get(object).copied())
     }
 
     async fn read(&self, object: &str, content_type: &str, bytes: u64) -> Result<SourceFile, KeepError> {
         self.gate.stop("before read").await;
+        self.trouble()?;
         if !self.lock().objects.contains_key(object) {
             return Err(KeepError::Storage("there is no such object".to_owned()));
         }
@@ -206,10 +207,8 @@ impl Vault for Cabinet {
 
     async fn delete(&self, objects: &[String]) -> Result<(), KeepError> {
         self.gate.stop("before delete").await;
-        if self.lock().broken {
-            return Err(KeepError::Storage("as told".to_owned()));
-        }
         for object in objects {
+            self.trouble()?;
             self.lock().objects.remove(object);
         }
         self.gate.stop("after delete").await;

@@ -7,6 +7,7 @@ use delivery::Outcome;
 use domain::{DeliveryState, JobState, Scope};
 use lifecycle::{Worker, WorkerOptions};
 use store::{CallbackStore, Flags, JobStore};
+use tokio_util::sync::CancellationToken;
 
 use crate::cabinet::Link;
 use crate::ears::deaf;
@@ -147,7 +148,7 @@ fn a_poisoned_step_is_postponed_and_the_others_go_on() {
         let mut failures = Vec::new();
         for _ in 0..12 {
             world.clock.advance(MINUTE);
-            worker.run_until_idle(1_000).await.unwrap();
+            worker.run_until_idle(1_000, &CancellationToken::new()).await.unwrap();
             failures.push(worker.report().failures);
         }
         assert_eq!(world.job(sound).await.state, JobState::Done);

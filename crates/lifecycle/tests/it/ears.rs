@@ -28,6 +28,21 @@ struct State {
     weather: Option<(SeededChance, f64)>,
 }
 
+impl State {
+    fn weathered(&self) -> Outcome {
+        match &self.weather {
+            Some((chance, rate)) if chance.fraction() < *rate => {
+                if chance.fraction() < 0.1 {
+                    gone()
+                } else {
+                    deaf()
+                }
+            }
+            Some(_) | None => Outcome::Delivered,
+        }
+    }
+}
+
 pub(crate) struct Ears {
     gate: Arc<Gate>,
     state: Mutex<State>,
@@ -59,6 +74,10 @@ pub(crate) fn deaf() -> Outcome {
     Outcome::Retry { after: None, error: "503".to_owned() }
 }
 
+fn gone() -> Outcome {
+    Outcome::Gone { error: "410".to_owned() }
+}
+
 #[async_trait]
 impl Channel for Ears {
     fn kind(&self) -> domain::Channel {
@@ -69,12 +88,8 @@ impl Channel for Ears {
         self.gate.stop("before deliver").await;
         let outcome = {
             let mut state = self.state.lock().unwrap();
-            let bad = state.weather.as_ref().is_some_and(|(chance, rate)| chance.fraction() < *rate);
-            let outcome = match state.answers.pop_front().or_else(|| state.every.clone()) {
-                Some(outcome) => outcome,
-                None if bad => deaf(),
-                None => Outcome::Delivered,
-            };
+            let planned = state.answers.pop_front().or_else(|| state.every.clone());
+            let outcome = planned.unwrap_or_else(|| state.weathered());
             state.heard.push(Heard {
                 id: message.delivery.id,
                 job: message.job.id,

@@ -37,11 +37,17 @@ struct State {
     closed: bool,
     granted: bool,
     stopped: bool,
-    stops: u64,
-    last: &'static str,
+    /// Every stop so far, in order.
+    trail: Vec<&'static str>,
     planned: Option<(u64, Harm)>,
     harmed: Option<&'static str>,
     weather: Option<(SeededChance, f64)>,
+}
+
+impl State {
+    fn stops(&self) -> u64 {
+        self.trail.len() as u64
+    }
 }
 
 /// The gate that all ports of one world share.
@@ -61,8 +67,7 @@ impl Gate {
                 return Poll::Ready(());
             }
             if !std::mem::replace(&mut state.stopped, true) {
-                state.stops += 1;
-                state.last = at;
+                state.trail.push(at);
             }
             Poll::Pending
         })
@@ -78,7 +83,7 @@ impl Gate {
         }
         let mut state = self.lock();
         let harm = match state.planned {
-            Some((number, harm)) if number == state.stops && harm != Harm::Kill => {
+            Some((number, harm)) if number == state.stops() && harm != Harm::Kill => {
                 state.planned = None;
                 state.harmed = Some(at);
                 Some(harm)
@@ -118,9 +123,9 @@ impl Gate {
     pub(crate) async fn finish(&self, mut actor: Actor) -> bool {
         while self.go_on(&mut actor).await == Went::Stopped {
             let mut state = self.lock();
-            if state.planned == Some((state.stops, Harm::Kill)) {
+            if state.planned == Some((state.stops(), Harm::Kill)) {
                 state.planned = None;
-                state.harmed = Some(state.last);
+                state.harmed = state.trail.last().copied();
                 return false;
             }
         }
@@ -129,7 +134,12 @@ impl Gate {
 
     /// How many stops there were so far.
     pub(crate) fn stops(&self) -> u64 {
-        self.lock().stops
+        self.lock().stops()
+    }
+
+    /// Every stop so far, in order.
+    pub(crate) fn trail(&self) -> Vec<&'static str> {
+        self.lock().trail.clone()
     }
 
     /// Plans harm at the stop of this number.

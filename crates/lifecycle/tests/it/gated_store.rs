@@ -53,8 +53,9 @@ gated!(AssetStore {
     fn find_asset(id: AssetId, scope: Scope) -> Option<Asset>;
     fn find_asset_by_object(object: &str) -> Option<Asset>;
     fn assets_of(jobs: &[JobId]) -> Vec<Asset>;
-    fn purgeable_assets(hidden_before: Timestamp, upload_before: Timestamp, limit: u32) -> Vec<Asset>;
-    fn assets_deleted(ids: &[AssetId], at: Timestamp) -> ();
+    fn purge_assets(hidden_before: Timestamp, upload_before: Timestamp, at: Timestamp, limit: u32) -> Vec<PurgedAsset>;
+    fn bytes_gone(ids: &[AssetId]) -> ();
+    fn give_up_asset(id: AssetId, at: Timestamp) -> bool;
     fn list_stored_assets(scope: Scope, after: Option<AssetId>, limit: u32) -> Vec<Asset>;
     fn set_thumbnail(id: AssetId, thumbnail: &str, at: Timestamp) -> bool;
 });
@@ -122,7 +123,8 @@ gated!(ReportStore {
     fn audit(now: Timestamp) -> Vec<AuditFinding>;
     fn overview(since: Timestamp, now: Timestamp) -> Overview;
     fn due(now: Timestamp, limit: u32) -> Due;
-    fn stuck_jobs(limits: &StuckLimits, now: Timestamp, limit: u32) -> Vec<Job>;
+    fn stuck_jobs(limits: &StuckLimits, since: Option<Timestamp>, now: Timestamp, limit: u32) -> Vec<Job>;
+    fn count_stuck(limits: &StuckLimits, now: Timestamp) -> u64;
 });
 
 gated!(ShopStore {
@@ -133,6 +135,7 @@ gated!(ShopStore {
     fn schema_version() -> i64;
     fn heartbeat(process: &str, at: Timestamp) -> ();
     fn heartbeats() -> Vec<(String, Timestamp)>;
+    fn forget_processes(before: Timestamp, limit: u32) -> u64;
     ;;
     fn describe(&self) -> String {
         self.inner.describe()
@@ -157,5 +160,6 @@ gated!(TransferStore {
     fn credit(transfers: &[NewTransfer], at: Timestamp) -> Credited;
     fn recount(account: AccountId) -> Recounted;
     fn list_transfers(filter: &TransferFilter) -> Vec<Transfer>;
+    fn transfers_by_key(keys: &[String]) -> Vec<Transfer>;
     fn find_transfer(id: TransferId, scope: Scope) -> Option<Transfer>;
 });

@@ -1,16 +1,19 @@
-//! A provider in memory whose tasks live in virtual time.
+//! A provider in memory: what its calls meet, and the callbacks that it sends.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::{Answer, Chance, Clock, Decimal, ManualClock, SeededChance, Timestamp};
-use lifecycle::{CreateFailure, Provider, ReadFailure, SourceFile, TaskRecord, TaskWord};
+use domain::{Answer, Cause, Chance, Clock, Decimal, ManualClock, SeededChance, Timestamp};
+use lifecycle::{CreateFailure, Provider, ReadFailure, SourceFile, TaskRecord};
 use serde_json::{Value, json};
 use url::Url;
 
 use crate::gate::Gate;
+use crate::shelf::{Shelf, Upload};
+use crate::task::Task;
+pub(crate) use crate::task::{End, Hint, Life};
 
 /// What createTask answers, and whether a task is made all the same.
 #[derive(Debug, Clone)]
@@ -27,83 +30,6 @@ pub(crate) enum Reply {
     AcceptedLate(Duration),
 }
 
-/// How a task ends.
-#[derive(Debug, Clone)]
-pub(crate) enum End {
-    /// So many results (what the input asks for if none is said) and extras; credits as reported.
-    Made {
-        results: Option<usize>,
-        extras: usize,
-        credits: Option<&'static str>,
-    },
-    Object(Value),
-    /// Success that names nothing.
-    Empty,
-    /// Success that names its result only after this further time.
-    EmptyAtFirst(Duration),
-    Failed {
-        moderation: bool,
-    },
-    /// A word in no list.
-    Word(&'static str),
-    Never,
-}
-
-/// What a callback of a task brings.
-#[derive(Debug, Clone)]
-pub(crate) enum Hint {
-    Genuine,
-    /// Our token, but another task's id.
-    OtherTask(String),
-    Garbage,
-    WrongToken,
-}
-
-/// The life of a task from its creation on.
-#[derive(Debug, Clone)]
-pub(crate) struct Life {
-    /// For so long its record is not found.
-    pub(crate) young: Duration,
-    pub(crate) ends_after: Duration,
-    pub(crate) end: End,
-    pub(crate) hints: Vec<(Duration, Hint)>,
-    /// Another model than the ordered one is shown.
-    pub(crate) shows_model: Option<&'static str>,
-    pub(crate) shows_address: bool,
-    /// The shown time of creation lies so much later.
-    pub(crate) created_later: Duration,
-}
-
-impl Default for Life {
-    fn default() -> Self {
-        Self {
-            young: Duration::ZERO,
-            ends_after: Duration::from_secs(20),
-            end: End::Made { results: None, extras: 0, credits: None },
-            hints: Vec::new(),
-            shows_model: None,
-            shows_address: true,
-            created_later: Duration::ZERO,
-        }
-    }
-}
-
-impl Life {
-    pub(crate) fn ending(end: End) -> Self {
-        Self { end, ..Self::default() }
-    }
-
-    pub(crate) fn after(mut self, ends_after: Duration) -> Self {
-        self.ends_after = ends_after;
-        self
-    }
-
-    pub(crate) fn hint(mut self, after: Duration, hint: Hint) -> Self {
-        self.hints.push((after, hint));
-        self
-    }
-}
-
 /// One createTask that reached us.
 #[derive(Debug, Clone)]
 pub(crate) struct Create {
@@ -114,18 +40,6 @@ pub(crate) struct Create {
     pub(crate) task: Option<String>,
     /// Whether the provider itself knows that nothing came of it.
     pub(crate) refused: bool,
-}
-
-#[derive(Debug, Clone)]
-struct Task {
-    born: Timestamp,
-    model: String,
-    callback: Option<Url>,
-    life: Life,
-    wanted: usize,
-    /// Rises when its links move.
-    edition: u32,
-    kind: &'static str,
 }
 
 /// A callback on its way to us.
@@ -151,12 +65,18 @@ struct State {
     posts: Vec<Post>,
     reads: Vec<(Timestamp, String)>,
     read_faults: VecDeque<ReadFailure>,
-    upload_faults: VecDeque<ReadFailure>,
-    uploads: Vec<String>,
+    shelf: Shelf,
     fresh_links: u32,
     no_fresh_links: bool,
     /// What is left on our account there, in millionths; no task changes it.
     balance_micro: u64,
+}
+
+impl State {
+    /// Whether a call that only reads meets trouble.
+    fn has_trouble(&self) -> bool {
+        self.read_dice.as_ref().is_some_and(|(chance, rate)| chance.fraction() < *rate)
+    }
 }
 
 pub(crate) struct Kie {
@@ -195,14 +115,7 @@ impl Kie {
     }
 
     pub(crate) fn fail_next_upload(&self, failure: ReadFailure) {
-        self.lock().upload_faults.push_back(failure);
-    }
-
-    pub(crate) fn clear_faults(&self) {
-        let mut state = self.lock();
-        state.read_faults.clear();
-        state.upload_faults.clear();
-        state.no_fresh_links = false;
+        self.lock().shelf.fail_next(failure);
     }
 
     pub(crate) fn refuse_fresh_links(&self) {
@@ -222,8 +135,18 @@ impl Kie {
         self.lock().reads.iter().filter(|(_, read)| read == task).map(|(at, _)| *at).collect()
     }
 
-    pub(crate) fn uploads(&self) -> Vec<String> {
-        self.lock().uploads.clone()
+    pub(crate) fn uploads(&self) -> Vec<Upload> {
+        self.lock().shelf.uploads().to_vec()
+    }
+
+    pub(crate) fn set_upload_weather(&self, weather: Option<(SeededChance, f64)>) {
+        self.lock().shelf.set_weather(weather);
+    }
+
+    /// The files that were uploaded so far are gone before their time.
+    pub(crate) fn lose_uploads(&self) {
+        let now = self.clock.now();
+        self.lock().shelf.lose_all(now);
     }
 
     /// Sets what is left on our account there.
@@ -283,9 +206,8 @@ impl Kie {
             state.posts.push(Post { at, token, body, task: id.clone(), genuine });
         }
         let wanted = input["n"].as_u64().map_or(1, |n| usize::try_from(n).unwrap());
-        let kind = ["film", "song"].into_iter().find(|kind| model.ends_with(kind)).unwrap_or("draw");
         let (model, callback) = (model.to_owned(), callback.cloned());
-        state.tasks.insert(id.clone(), Task { born, model, callback, life, wanted, edition: 0, kind });
+        state.tasks.insert(id.clone(), Task { born, model, callback, life, wanted, edition: 0 });
         id
     }
 }
@@ -312,11 +234,15 @@ impl Provider for Kie {
         self.gate.stop("before create_task").await;
         let answer = {
             let mut state = self.lock();
-            let (reply, life) = state
+            let (mut reply, life) = state
                 .plans
                 .pop_front()
                 .or_else(|| state.dice.as_mut().map(|dice| dice()))
                 .unwrap_or((Reply::Accepted, Life::default()));
+            if state.shelf.misses(input, self.clock.now()) {
+                // 451: the input file cannot be fetched.
+                reply = Reply::Refused(Answer::Refused(Cause::InvalidInput));
+            }
             let mut task = None;
             if !matches!(reply, Reply::Refused(_) | Reply::LostUnmade) {
                 task = Some(self.make(&mut state, model, input, callback, life));
@@ -340,13 +266,13 @@ impl Provider for Kie {
         answer
     }
 
-    async fn record(&self, task_id: &str) -> Result<TaskRecord, ReadFailure> {
+    async fn record(&self, task_id: &str, _old_model: Option<&str>) -> Result<TaskRecord, ReadFailure> {
         self.gate.stop("before record").await;
         let answer = {
             let now = self.clock.now();
             let mut state = self.lock();
             state.reads.push((now, task_id.to_owned()));
-            let bad = state.read_dice.as_ref().is_some_and(|(chance, rate)| chance.fraction() < *rate);
+            let bad = state.has_trouble();
             match state.read_faults.pop_front() {
                 Some(failure) => Err(failure),
                 None if bad => Err(ReadFailure::Trouble("HTTP 502".to_owned())),
@@ -368,6 +294,8 @@ impl Provider for Kie {
             state.fresh_links += 1;
             if state.no_fresh_links {
                 Err(ReadFailure::NotFound)
+            } else if state.has_trouble() {
+                Err(ReadFailure::Trouble("HTTP 502".to_owned()))
             } else {
                 Ok(format!("{result_url}?fresh={}", state.fresh_links))
             }
@@ -383,79 +311,8 @@ impl Provider for Kie {
 
     async fn upload(&self, file: SourceFile) -> Result<String, ReadFailure> {
         self.gate.stop("before upload").await;
-        let answer = {
-            let mut state = self.lock();
-            if let Some(failure) = state.upload_faults.pop_front() {
-                Err(failure)
-            } else {
-                let url = format!("https://uploads.kie.example/{}", state.uploads.len() + 1);
-                state.uploads.push(file.name);
-                Ok(url)
-            }
-        };
+        let answer = self.lock().shelf.take(file.name, self.clock.now());
         self.gate.stop("after upload").await;
         answer
-    }
-}
-
-impl Task {
-    fn record(&self, id: &str, now: Timestamp) -> Result<TaskRecord, ReadFailure> {
-        let age = Duration::try_from(now.duration_since(self.born)).unwrap_or_default();
-        if age < self.life.young {
-            return Err(ReadFailure::NotFound);
-        }
-        let working = TaskRecord {
-            model: Some(self.life.shows_model.unwrap_or(&self.model).to_owned()),
-            word: TaskWord::Working,
-            raw_word: "generating".to_owned(),
-            outputs: Vec::new(),
-            extras: Vec::new(),
-            object: None,
-            credits: None,
-            callback_url: self.callback.clone().map(String::from).filter(|_| self.life.shows_address),
-            created_at: Some(self.born.saturating_add(self.life.created_later).unwrap()),
-        };
-        if age < self.life.ends_after {
-            return Ok(working);
-        }
-        let success =
-            TaskRecord { word: TaskWord::Success, raw_word: "success".to_owned(), ..working.clone() };
-        Ok(match &self.life.end {
-            End::Never => working,
-            End::Made { results, extras, credits } => {
-                self.made(id, success, results.unwrap_or(self.wanted), *extras, *credits)
-            }
-            End::Object(value) => TaskRecord { object: Some(value.clone()), ..success },
-            End::Empty => success,
-            End::EmptyAtFirst(more) if age < self.life.ends_after + *more => success,
-            End::EmptyAtFirst(_) => self.made(id, success, self.wanted, 0, None),
-            End::Failed { moderation } => {
-                let words = "500: it did not work".to_owned();
-                let word = TaskWord::Fail { moderation: *moderation, words };
-                TaskRecord { word, raw_word: "fail".to_owned(), ..working }
-            }
-            End::Word(word) => {
-                TaskRecord { word: TaskWord::Unknown, raw_word: (*word).to_owned(), ..working }
-            }
-        })
-    }
-
-    fn made(
-        &self,
-        id: &str,
-        success: TaskRecord,
-        results: usize,
-        extras: usize,
-        credits: Option<&str>,
-    ) -> TaskRecord {
-        let url = |what: &str, number: usize| {
-            format!("https://files.kie.example/{}/{id}/v{}/{what}{number}", self.kind, self.edition)
-        };
-        TaskRecord {
-            outputs: (0..results).map(|number| url("out", number)).collect(),
-            extras: (0..extras).map(|number| url("extra", number)).collect(),
-            credits: credits.map(|credits| credits.parse::<Decimal>().unwrap()),
-            ..success
-        }
     }
 }

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use domain::{AssetId, AssetRole, JobState, MediaKind, Scope, TransferKind};
+use domain::{Cause, JobState, Scope, TransferKind};
 use lifecycle::{CustomerError, SubmitError};
 use serde_json::json;
-use store::{AssetStore, NewAsset, SlotStore, StoredFile};
+use store::SlotStore;
 
+use crate::files::address;
 use crate::gate::Went;
 use crate::kie::{Life, Reply};
 use crate::shop::{self, DRAW, GIFT};
@@ -171,34 +172,13 @@ fn limits_refuse_without_a_trace() {
     });
 }
 
-async fn upload(world: &World, account: domain::AccountId) -> AssetId {
-    let id = AssetId::generate(world.now(), &*world.ids().chance);
-    let object = format!("{account}/upload/{id}");
-    let (job, index, role, kind, source_url) = (None, 0, AssetRole::Upload, MediaKind::Image, None);
-    let asset = NewAsset { id, account, job, index, role, kind, source_url, object: object.clone() };
-    world.store.add_asset(&asset, world.now()).await.unwrap();
-    world.cabinet.put(&object);
-    let file = StoredFile {
-        kind: None,
-        content_type: "image/png".to_owned(),
-        bytes: 3,
-        sha256: [7; 32],
-        width: None,
-        height: None,
-        duration_ms: None,
-        thumbnail: None,
-    };
-    assert!(world.store.asset_stored(id, None, &file, world.now()).await.unwrap());
-    id
-}
-
 #[test]
 fn an_upload_is_swapped_for_a_copy_at_the_provider_that_is_used_again_for_20_hours() {
     story(async {
         let world = World::new(9).await;
         let (account, stranger) = (world.customer(10_000).await, world.customer(1_000).await);
-        let file = upload(&world, account).await;
-        let ours = format!("https://shop.example/media/{file}/kite.png");
+        let file = world.upload(account).await;
+        let ours = address(file);
         let input = json!({"prompt": "kite", "image_url": ours});
         let foreign = world.life.submit(&world.request(stranger, DRAW, input.clone())).await;
         let Err(SubmitError::Faults(faults)) = foreign else { panic!("{foreign:?}") };
@@ -214,6 +194,29 @@ fn an_upload_is_swapped_for_a_copy_at_the_provider_that_is_used_again_for_20_hou
             world.kie.creates().iter().map(|create| create.input["image_url"].clone()).collect();
         let (one, two) = ("https://uploads.kie.example/1", "https://uploads.kie.example/2");
         assert_eq!((sent, world.kie.uploads().len()), (vec![json!(one), json!(one), json!(two)], 2));
+        world.prove().await;
+    });
+}
+
+#[test]
+fn a_copy_that_the_provider_lost_is_sent_anew_with_the_next_order() {
+    story(async {
+        let world = World::new(9).await;
+        let account = world.customer(10_000).await;
+        let input = json!({"prompt": "kite", "image_url": address(world.upload(account).await)});
+        for (state, cause, uploads) in [
+            (JobState::Done, None, 1),
+            (JobState::Failed, Some(Cause::InvalidInput), 1),
+            (JobState::Done, None, 2),
+        ] {
+            let job = world.place(&world.request(account, DRAW, input.clone())).await.jobs[0].id;
+            let ended = world.run_to(job, state, MINUTE * 2).await;
+            assert_eq!((ended.cause, world.kie.uploads().len()), (cause, uploads));
+            if uploads == 1 {
+                world.kie.lose_uploads();
+            }
+        }
+        world.work().await;
         world.prove().await;
     });
 }

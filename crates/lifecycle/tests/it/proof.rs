@@ -2,30 +2,45 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::{AssetState, DeliveryState, Job, JobId, JobState};
-use store::{DeliveryStore, JobFilter, JobStore, ReportStore};
+use domain::{Delivery, DeliveryId, DeliveryState, Job, JobId, JobState, Scope};
+use store::{AssetStore, DeliveryStore, JobFilter, JobStore, ReportStore};
 
+use crate::files::file_at;
 use crate::kie::Create;
+use crate::shelf::KEPT;
 use crate::world::World;
 
+/// More rows than any story makes.
+const ROWS: u32 = 1000;
+
 impl World {
+    /// Which attempt a createTask was of, by the callback address that it named.
+    pub(crate) fn attempt_of(&self, create: &Create) -> (JobId, u16) {
+        let token = create.callback.as_ref().unwrap().path_segments().unwrap().next_back().unwrap();
+        self.life.keys().read_callback_token(token).unwrap()
+    }
+
     /// Proves the invariants; anything found is a failure.
     pub(crate) async fn prove(&self) {
         let findings = self.store.audit(self.now()).await.unwrap();
         assert_eq!(findings, [], "the audit of the books");
-        let filter = JobFilter { with_hidden: true, limit: 1000, ..JobFilter::default() };
+        let filter = JobFilter { with_hidden: true, limit: ROWS, ..JobFilter::default() };
         let jobs = self.store.list_jobs(&filter).await.unwrap();
         let mut creates: BTreeMap<(JobId, u16), Create> = BTreeMap::new();
         for create in self.kie.creates() {
-            let url = create.callback.clone().unwrap();
-            let token = url.path_segments().unwrap().next_back().unwrap().to_owned();
-            let attempt = self.life.keys().read_callback_token(&token).unwrap();
+            let attempt = self.attempt_of(&create);
             assert!(creates.insert(attempt, create).is_none(), "attempt {attempt:?} was sent twice");
         }
+        assert!(self.kie.tasks().len() <= creates.len(), "more tasks than attempts that were sent");
+        let ids: Vec<JobId> = jobs.iter().map(|job| job.id).collect();
+        let deliveries = self.store.deliveries_of(&ids).await.unwrap();
+        let heard = self.ears.heard();
+        let taken: BTreeSet<DeliveryId> = heard.iter().filter(|one| one.taken).map(|one| one.id).collect();
         for job in &jobs {
             self.prove_job(job, &creates).await;
+            prove_told(job, deliveries.iter().filter(|row| row.job == job.id), &taken);
         }
-        self.prove_objects(&jobs).await;
+        self.prove_objects().await;
     }
 
     async fn prove_job(&self, job: &Job, creates: &BTreeMap<(JobId, u16), Create>) {
@@ -36,6 +51,7 @@ impl World {
             .collect();
         for (number, create) in &sent {
             assert_eq!(create.model, job.model);
+            self.prove_input(job, create).await;
             let row = attempts.iter().find(|attempt| attempt.number == *number);
             assert!(
                 row.is_some_and(|row| row.sent_at <= create.at),
@@ -54,7 +70,7 @@ impl World {
         for (number, create) in &sent {
             let Some(task) = create.task.as_deref().filter(|task| !known.contains(task)) else { continue };
             let open = matches!(job.state, JobState::Unclear | JobState::Submitting | JobState::Pending);
-            let decided = orders > 0 || matches!(job.state, JobState::Failed | JobState::Canceled);
+            let decided = orders > 0 || job.state == JobState::Failed;
             assert!(
                 open || decided,
                 "{}: {task} of attempt {number} is unknown while it is {}",
@@ -65,44 +81,62 @@ impl World {
         if job.state.is_final() {
             assert_eq!(job.captured.plus(job.released).unwrap(), job.held, "{}", job.id);
         }
-        self.prove_told(job).await;
     }
 
-    /// Whoever asked to be told of an end is told, or is going to be, once per event.
-    async fn prove_told(&self, job: &Job) {
-        let rows = self.store.deliveries_of(&[job.id]).await.unwrap();
-        let events: BTreeSet<&str> = rows.iter().map(|row| row.event.as_str()).collect();
-        assert_eq!(events.len(), rows.len(), "{}: told twice of one event", job.id);
-        let expected = match job.state {
-            JobState::Done if job.gift => vec!["job.done", "job.failed"],
-            JobState::Done => vec!["job.done"],
-            JobState::Failed => vec!["job.failed"],
-            JobState::Storing if job.gift => vec!["job.failed"],
-            _ => vec![],
-        };
-        if !job.recipients.is_empty() {
-            assert_eq!(events.into_iter().collect::<Vec<_>>(), expected, "{} is {}", job.id, job.state);
+    /// What was sent is what was ordered; in place of the customer's own file there is a living copy of it.
+    async fn prove_input(&self, job: &Job, create: &Create) {
+        let mut expected = job.input.clone();
+        if let Some(file) = job.input["image_url"].as_str().and_then(file_at) {
+            let sent = &create.input["image_url"];
+            let copy = self.kie.uploads().into_iter().find(|upload| *sent == upload.url);
+            let copy = copy.unwrap_or_else(|| panic!("{}: {sent} was never uploaded", job.id));
+            let scope = Scope::Account(job.account);
+            let file = self.store.find_asset(file, scope).await.unwrap().unwrap();
+            assert_eq!(copy.name, file.object.replace('/', "-"), "{}: another file", job.id);
+            assert!(
+                create.at < copy.at + KEPT,
+                "{}: a copy of {} was sent at {}",
+                job.id,
+                copy.at,
+                create.at
+            );
+            expected["image_url"] = sent.clone();
         }
-        for row in rows.iter().filter(|row| row.state == DeliveryState::Done) {
-            let taken = self.ears.heard().iter().any(|heard| heard.id == row.id && heard.taken);
-            assert!(taken, "{}: nobody took {}", job.id, row.id);
-        }
+        assert_eq!(create.input, expected, "{}", job.id);
     }
 
-    /// Every object has a row, every stored output its object.
-    async fn prove_objects(&self, jobs: &[Job]) {
+    /// Every object has a row, every stored row its object.
+    async fn prove_objects(&self) {
         let objects: BTreeSet<String> = self.cabinet.objects().into_iter().collect();
-        let mut rows = BTreeSet::new();
-        for job in jobs {
-            for asset in self.assets(job.id).await {
-                if asset.state == AssetState::Stored && asset.deleted_at.is_none() {
-                    assert!(objects.contains(&asset.object), "{}: {} is not there", job.id, asset.object);
-                }
-                rows.insert(asset.object);
-            }
+        let rows = self.store.list_stored_assets(Scope::All, None, ROWS).await.unwrap();
+        for row in &rows {
+            assert!(objects.contains(&row.object), "{} is not there: {row:?}", row.object);
         }
-        let strangers: Vec<_> =
-            objects.iter().filter(|object| !rows.contains(*object) && !object.contains("upload")).collect();
-        assert!(strangers.is_empty(), "{strangers:?}");
+        let known: BTreeSet<&str> = rows.iter().map(|row| row.object.as_str()).collect();
+        for object in objects.iter().filter(|object| !known.contains(object.as_str())) {
+            // Of a copy that is being made, or was given up.
+            let row = self.store.find_asset_by_object(object).await.unwrap();
+            assert!(row.is_some(), "nobody knows {object}");
+        }
+    }
+}
+
+/// Whoever asked to be told of an end is told, or is going to be, once per event.
+fn prove_told<'a>(job: &Job, rows: impl Iterator<Item = &'a Delivery>, taken: &BTreeSet<DeliveryId>) {
+    let rows: Vec<&Delivery> = rows.collect();
+    let events: BTreeSet<&str> = rows.iter().map(|row| row.event.as_str()).collect();
+    assert_eq!(events.len(), rows.len(), "{}: told twice of one event", job.id);
+    let expected = match job.state {
+        JobState::Done if job.gift => vec!["job.done", "job.failed"],
+        JobState::Done => vec!["job.done"],
+        JobState::Failed => vec!["job.failed"],
+        JobState::Storing if job.gift => vec!["job.failed"],
+        _ => vec![],
+    };
+    if !job.recipients.is_empty() {
+        assert_eq!(events.into_iter().collect::<Vec<_>>(), expected, "{} is {}", job.id, job.state);
+    }
+    for row in rows.into_iter().filter(|row| row.state == DeliveryState::Done) {
+        assert!(taken.contains(&row.id), "{}: nobody took {}", job.id, row.id);
     }
 }

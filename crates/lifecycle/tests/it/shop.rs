@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use domain::{Currency, Timestamp};
@@ -44,6 +44,12 @@ fn file(id: &str, kind: &str, cost: &Value) -> (String, String) {
         "origin": {"sources": ["https://acme.example/docs"], "read_on": "2026-06-01", "backing": "documented"},
     });
     (format!("{id}.json"), model.to_string())
+}
+
+/// All that is sold, loaded once.
+pub(crate) fn whole_catalogue() -> Arc<Catalogue> {
+    static WHOLE: OnceLock<Arc<Catalogue>> = OnceLock::new();
+    WHOLE.get_or_init(|| Arc::new(catalogue(&[]))).clone()
 }
 
 pub(crate) fn catalogue(without: &[&str]) -> Catalogue {

@@ -91,7 +91,7 @@ impl World {
         };
         let secret = SecretString::from("7f3a9c1e5b8d2046f1e3c5a79b8d6042".to_owned());
         let keys = SecretKeys::new(secret, Vec::new()).unwrap();
-        let offers = Offers::new(Arc::new(shop::catalogue(&[])), shop::pricing());
+        let offers = Offers::new(shop::whole_catalogue(), shop::pricing());
         let life = Arc::new(Lifecycle::new(ports, policy, offers, keys));
         let (keys, kept) = (Cell::default(), std::cell::RefCell::default());
         Self { clock, gate, store, kie, cabinet, ears, life, keys, kept, ids, _folder: folder }
