@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use runtime::config::{Config, DatabaseConfig, KieConfig, LogConfig, MediaConfig, duration};
+use runtime::config::{Config, DatabaseConfig, KieConfig, LogConfig, MediaConfig, Since, duration, since};
 
-pub(crate) use account::AccountCommand;
+pub(crate) use account::{AccountCommand, Movement};
 pub(crate) use catalogue::{CatalogueCommand, Look};
 
 /// The operator's tool of a KIE shop. Reading needs only `DATABASE_URL`.
@@ -85,9 +85,7 @@ pub(crate) enum Command {
         #[arg(long)]
         tombstones: bool,
         #[command(flatten)]
-        act: Act,
-        #[command(flatten)]
-        database: DatabaseConfig,
+        change: Change,
         #[command(flatten)]
         storage: MediaConfig,
     },
@@ -97,9 +95,7 @@ pub(crate) enum Command {
         #[arg(long)]
         backfill: bool,
         #[command(flatten)]
-        act: Act,
-        #[command(flatten)]
-        database: DatabaseConfig,
+        change: Change,
         #[command(flatten)]
         storage: MediaConfig,
     },
@@ -167,9 +163,9 @@ pub(crate) enum Command {
         /// Which.
         #[arg(long, value_enum)]
         state: ListState,
-        /// Only those ordered in the last so many hours.
-        #[arg(long)]
-        since_hours: Option<u64>,
+        /// Only those ordered since: a duration such as 2h or 3d, or a time such as 2026-07-01T12:00:00Z.
+        #[arg(long, value_name = "WHEN", value_parser = since)]
+        since: Option<Since>,
         #[command(flatten)]
         database: DatabaseConfig,
     },
@@ -201,17 +197,13 @@ pub(crate) enum Command {
         #[arg(long)]
         key: String,
         #[command(flatten)]
-        act: Act,
-        #[command(flatten)]
-        database: DatabaseConfig,
+        change: Change,
     },
     /// Send the deliveries of a job again, with the same ids.
     Redeliver {
         id: String,
         #[command(flatten)]
-        act: Act,
-        #[command(flatten)]
-        database: DatabaseConfig,
+        change: Change,
     },
     /// Take users, balances and generations of an old shop over; a second pass brings only differences.
     Import(Box<crate::commands::import::ImportArgs>),
@@ -235,6 +227,15 @@ pub(crate) struct Act {
     /// Do not ask.
     #[arg(long, short)]
     pub(crate) yes: bool,
+}
+
+/// A change, and the database that it is made in.
+#[derive(Debug, Args)]
+pub(crate) struct Change {
+    #[command(flatten)]
+    pub(crate) act: Act,
+    #[command(flatten)]
+    pub(crate) database: DatabaseConfig,
 }
 
 #[derive(Debug, Args)]

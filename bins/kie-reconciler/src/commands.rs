@@ -2,6 +2,7 @@
 
 mod accounts;
 mod act;
+mod books;
 mod catalogue;
 mod decide;
 pub(crate) mod import;
@@ -31,11 +32,11 @@ pub(crate) async fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         Command::Verify { sample, account, database, storage } => {
             storage::verify(json, (database, storage), account.as_deref(), *sample).await
         }
-        Command::Sweep { older, tombstones, act, database, storage } => {
-            storage::sweep(json, (database, storage), (*older, *tombstones), act).await
+        Command::Sweep { older, tombstones, change, storage } => {
+            storage::sweep(json, (&change.database, storage), (*older, *tombstones), &change.act).await
         }
-        Command::Previews { backfill, act, database, storage } => {
-            storage::previews(json, (database, storage), *backfill, act).await
+        Command::Previews { backfill, change, storage } => {
+            storage::previews(json, (&change.database, storage), *backfill, &change.act).await
         }
         Command::Export { account, out, database, storage } => {
             storage::export(json, (database, storage), account, out).await
@@ -43,17 +44,15 @@ pub(crate) async fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         Command::Acts { limit, database } => look::acts(json, database, *limit).await,
         Command::Status { hours, database } => look::status(json, database, *hours).await,
         Command::Job { id, live, config } => look::job(json, config, id, *live).await,
-        Command::List { state, since_hours, database } => {
-            look::list(json, database, *state, *since_hours).await
-        }
+        Command::List { state, since, database } => look::list(json, database, *state, *since).await,
         Command::Retry { id, act, config } => decide::retry(json, config, id, act).await,
         Command::Resolve { id, decision, act, config } => {
             decide::resolve(json, config, id, decision, act).await
         }
-        Command::Refund { id, amount, key, act, database } => {
-            decide::refund(json, database, id, (amount.as_deref(), key), act).await
+        Command::Refund { id, amount, key, change } => {
+            decide::refund(json, change, id, (amount.as_deref(), key)).await
         }
-        Command::Redeliver { id, act, database } => decide::redeliver(json, database, id, act).await,
+        Command::Redeliver { id, change } => decide::redeliver(json, change, id).await,
         Command::Import(args) => import::run(json, args).await,
         Command::Account(command) => accounts::run(json, command).await,
         Command::Catalogue(command) => catalogue::run(json, command).await,

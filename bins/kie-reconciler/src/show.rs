@@ -105,6 +105,21 @@ impl Progress {
         }
     }
 
+    /// So many are done, of so many.
+    pub(crate) fn set_of(&self, done: u64, of: u64) {
+        if let Some(bar) = &self.0 {
+            bar.set_length(of);
+            bar.set_position(done);
+        }
+    }
+
+    /// What is being done now.
+    pub(crate) fn say(&self, what: &str) {
+        if let Some(bar) = &self.0 {
+            bar.set_message(what.to_owned());
+        }
+    }
+
     /// Takes it off the screen.
     pub(crate) fn clear(&self) {
         if let Some(bar) = &self.0 {

@@ -62,27 +62,48 @@ pub async fn add_account(
     Ok(AccountAdded { id: added.into_inner().id.to_string(), new })
 }
 
-/// Adds a token. Only its hash is kept.
+/// A token that nobody has yet: its id may be noted before it is of use to anybody.
+pub struct DrawnToken {
+    row: NewToken,
+    token: SecretString,
+}
+
+impl DrawnToken {
+    /// Its id, by which it is revoked.
+    pub const fn id(&self) -> TokenId {
+        self.row.id
+    }
+
+    /// Adds it to its account. Only its hash is kept.
+    ///
+    /// # Errors
+    /// When there is no such open account, or the database fails.
+    pub async fn add(self, store: &dyn Store) -> anyhow::Result<TokenAdded> {
+        let NewToken { id, account, role, .. } = self.row;
+        store.add_token(&self.row).await.with_context(|| format!("no token for account {account}"))?;
+        Ok(TokenAdded { id, token: self.token.expose_secret().to_owned(), role })
+    }
+}
+
+/// Draws a token by chance; it is nobody's until it is added.
+pub fn draw_token(ids: &Ids, account: AccountId, role: Role) -> DrawnToken {
+    let token: SecretString = lifecycle::account_token(&*ids.chance);
+    let at = ids.now();
+    let (id, hash) = (TokenId::generate(at, &*ids.chance), lifecycle::token_hash(token.expose_secret()));
+    DrawnToken { row: NewToken { id, account, role, hash, at }, token }
+}
+
+/// Draws a token and adds it.
 ///
 /// # Errors
-/// When there is no such open account, or the database fails.
+/// As [`DrawnToken::add`].
 pub async fn add_token(
     store: &dyn Store,
     ids: &Ids,
     account: AccountId,
     role: Role,
 ) -> anyhow::Result<TokenAdded> {
-    let token: SecretString = lifecycle::account_token(&*ids.chance);
-    let at = ids.now();
-    let row = NewToken {
-        id: TokenId::generate(at, &*ids.chance),
-        account,
-        role,
-        hash: lifecycle::token_hash(token.expose_secret()),
-        at,
-    };
-    store.add_token(&row).await.with_context(|| format!("no token for account {account}"))?;
-    Ok(TokenAdded { id: row.id, token: token.expose_secret().to_owned(), role })
+    draw_token(ids, account, role).add(store).await
 }
 
 /// Whether somebody stands behind this token.
@@ -161,11 +182,10 @@ pub async fn refund(
 }
 
 async fn moved(store: &dyn Store, account: AccountId, credited: Credited) -> anyhow::Result<Moved> {
-    let (transfers, replayed) = match credited {
-        Credited::Applied(transfers) => (transfers, false),
-        Credited::Replayed(transfers) => (transfers, true),
-        Credited::KeyReused => bail!("this key was used for another movement"),
-        Credited::Short => bail!("the balance does not suffice"),
+    let replayed = matches!(credited, Credited::Replayed(_));
+    // The ledger makes errors of the other two.
+    let (Credited::Applied(transfers) | Credited::Replayed(transfers)) = credited else {
+        bail!("nothing was moved")
     };
     let first = transfers.first().context("a movement without a transfer")?;
     let available = store.find_account(account).await?.map_or(Money::ZERO, |account| account.available);

@@ -1,21 +1,24 @@
 //! The audit: the books prove themselves; with `--media` the storage, too; with `--provider` KIE's balance is compared.
 
 use domain::{Asset, AssetId, Scope, Timestamp};
-use futures_util::{StreamExt, stream};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use lifecycle::Provider;
-use media::MediaStore;
+use media::{MediaError, MediaStore};
 use serde::Serialize;
 use store::{AuditFinding, CreditReading, Store, StoreError};
 
 use crate::credits::credits_text;
-use crate::sweep::{Survey, YOUNG, survey_objects};
-use crate::{Tell, untold};
+use crate::findings::Findings;
+use crate::sweep::{Seen, YOUNG, is_trial, look_at_objects};
+use crate::{FilesError, Tell, untold};
 
 /// What an audit found.
 #[derive(Debug, Clone, Serialize)]
 pub struct AuditReport {
-    /// Broken invariants; none in good books.
+    /// Broken invariants, the first thousand; none in good books.
     pub findings: Vec<AuditFinding>,
+    /// How many there are in all.
+    pub found: u64,
     /// Stored objects that were compared with their rows, if that was asked for.
     pub objects_checked: Option<u64>,
     /// KIE's balance against our books, if that was asked for; a note, never a finding of the audit.
@@ -79,15 +82,18 @@ pub enum MediaAudit {
 
 /// Rows and objects are looked at in pages of this size.
 const PAGE: u32 = 500;
+/// Objects compared at once.
+const AT_ONCE: usize = 8;
+
 /// Checks I1, I2, I4, I5 in one snapshot of the books, and I6 against the storage if asked.
 ///
 /// # Errors
-/// When the database fails. Trouble of the storage is a finding.
+/// When the database fails, or the storage in any other way than by lacking an object.
 pub async fn audit(
     store: &dyn Store,
     media: Option<(&MediaStore, MediaAudit)>,
     now: Timestamp,
-) -> Result<AuditReport, StoreError> {
+) -> Result<AuditReport, FilesError> {
     audit_telling(store, media, now, untold()).await
 }
 
@@ -100,92 +106,88 @@ pub async fn audit_telling(
     media: Option<(&MediaStore, MediaAudit)>,
     now: Timestamp,
     tell: Tell<'_>,
-) -> Result<AuditReport, StoreError> {
-    let mut findings = store.audit(now).await?;
+) -> Result<AuditReport, FilesError> {
+    let mut findings = Findings::of_books(store.audit(now).await?);
     let mut objects_checked = None;
     if let Some((media, depth)) = media {
         objects_checked = Some(rows_have_objects(store, media, depth, &mut findings, tell).await?);
         objects_have_rows(store, media, now, &mut findings, tell).await?;
+        findings.settle(store).await?;
     }
-    Ok(AuditReport { findings, objects_checked, provider: None })
-}
-
-pub(crate) fn finding(noun: &'static str, id: String, detail: String) -> AuditFinding {
-    AuditFinding { invariant: "I6", noun, id, detail }
+    let Findings { listed, found } = findings;
+    Ok(AuditReport { findings: listed, found, objects_checked, provider: None })
 }
 
 async fn rows_have_objects(
     store: &dyn Store,
     media: &MediaStore,
     depth: MediaAudit,
-    findings: &mut Vec<AuditFinding>,
+    findings: &mut Findings,
     tell: Tell<'_>,
-) -> Result<u64, StoreError> {
+) -> Result<u64, FilesError> {
     let (mut after, mut checked): (Option<AssetId>, u64) = (None, 0);
     loop {
         let page = store.list_stored_assets(Scope::All, after, PAGE).await?;
         let Some(last) = page.last() else { return Ok(checked) };
         after = Some(last.id);
         checked = checked.saturating_add(page.len() as u64);
-        findings.extend(compare_all(media, &page, depth, tell).await);
+        compare_all(media, &page, depth, findings, tell).await?;
     }
 }
 
-/// What is wrong with the objects of these rows, a few at a time.
+/// Adds what is wrong with the objects of these rows, a few at a time.
 pub(crate) async fn compare_all(
     media: &MediaStore,
     assets: &[Asset],
     depth: MediaAudit,
+    findings: &mut Findings,
     tell: Tell<'_>,
-) -> Vec<AuditFinding> {
-    let compared = stream::iter(assets)
-        .map(|asset| async move {
-            let detail = compare(media, asset, depth).await;
-            tell(1);
-            detail.map(|detail| finding("asset", asset.id.to_string(), detail))
-        })
-        .buffer_unordered(8)
-        .filter_map(std::future::ready);
-    compared.collect().await
+) -> Result<(), MediaError> {
+    let compared = stream::iter(assets).map(|asset| async move {
+        let detail = compare(media, asset, depth).await?;
+        tell(1);
+        Ok::<_, MediaError>((asset.id, detail))
+    });
+    let mut compared = std::pin::pin!(compared.buffer_unordered(AT_ONCE));
+    while let Some((asset, detail)) = compared.try_next().await? {
+        if let Some(detail) = detail {
+            findings.add_row(asset, detail);
+        }
+    }
+    Ok(())
 }
 
-/// What is wrong with the object of a row, if anything.
-async fn compare(media: &MediaStore, asset: &Asset, depth: MediaAudit) -> Option<String> {
+/// What is wrong with the object of a row, if anything. A storage that does not answer says nothing about objects.
+async fn compare(media: &MediaStore, asset: &Asset, depth: MediaAudit) -> Result<Option<String>, MediaError> {
     let recorded = asset.bytes.unwrap_or(0);
-    let (bytes, hash) = match depth {
-        MediaAudit::Length => match media.head(&asset.object).await {
-            Ok(info) => (info.bytes, None),
-            Err(error) => return Some(format!("the object cannot be seen: {error}")),
-        },
-        MediaAudit::Hash => match media.digest(&asset.object).await {
-            Ok((bytes, hash)) => (bytes, Some(hash)),
-            Err(error) => return Some(format!("the object cannot be read: {error}")),
-        },
+    let seen = match depth {
+        MediaAudit::Length => media.head(&asset.object).await.map(|info| (info.bytes, None)),
+        MediaAudit::Hash => media.digest(&asset.object).await.map(|(bytes, hash)| (bytes, Some(hash))),
+    };
+    let (bytes, hash) = match seen {
+        Ok(seen) => seen,
+        Err(MediaError::NotFound { .. }) => return Ok(Some("the object is not there".to_owned())),
+        Err(error) => return Err(error),
     };
     if bytes != recorded {
-        return Some(format!("the object has {bytes} bytes, the row says {recorded}"));
+        return Ok(Some(format!("the object has {bytes} bytes, the row says {recorded}")));
     }
-    (hash.is_some() && hash != asset.sha256).then(|| "the object's hash is not the recorded one".to_owned())
+    let is_other = hash.is_some() && hash != asset.sha256;
+    Ok(is_other.then(|| "the object's hash is not the recorded one".to_owned()))
 }
 
 async fn objects_have_rows(
     store: &dyn Store,
     media: &MediaStore,
     now: Timestamp,
-    findings: &mut Vec<AuditFinding>,
+    findings: &mut Findings,
     tell: Tell<'_>,
-) -> Result<(), StoreError> {
-    let mut survey = Survey::default();
-    match survey_objects(store, media, (now, YOUNG), &mut survey, tell).await {
-        Ok(()) => {}
-        Err(crate::SweepError::Store(error)) => return Err(error),
-        Err(crate::SweepError::Storage(error)) => {
-            findings.push(finding("storage", "-".to_owned(), format!("it cannot be listed: {error}")));
-        }
-    }
-    let unknown = survey.orphans.into_iter().map(|object| object.name).chain(survey.foreign);
-    // What a process that was killed in the middle of its trial of the storage left behind belongs to no row.
-    let unknown = unknown.filter(|name| !name.starts_with(media::key::PROBE_PREFIX));
-    findings.extend(unknown.map(|name| finding("object", name, "no row knows it".to_owned())));
-    Ok(())
+) -> Result<(), FilesError> {
+    let found = |seen| match seen {
+        // What a process that was killed in the middle of its trial of the storage left behind belongs to no row.
+        Seen::Stray(stray) if !is_trial(&stray.name) => findings.add_object(stray.name, "no row knows it"),
+        Seen::Known | Seen::Stray(_) => {}
+        Seen::Foreign(foreign) => findings.add_object(foreign.name, foreign.why.words()),
+    };
+    look_at_objects(store, media, (now, YOUNG), found, tell).await
 }

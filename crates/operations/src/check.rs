@@ -1,6 +1,6 @@
 //! Is everything that the shop needs there?
 
-use lifecycle::Lifecycle;
+use lifecycle::{Lifecycle, Skew};
 use media::MediaStore;
 use serde::Serialize;
 
@@ -28,18 +28,18 @@ impl Check {
     }
 }
 
-/// Looks at database, schema, clock, storage and catalogue. What only the caller can reach (KIE's account, the public
-/// address) it adds itself.
-pub async fn check(lifecycle: &Lifecycle, media: &MediaStore) -> Vec<Check> {
+/// Looks at database, schema, clock, storage and catalogue; `skew` is that of the process's own clock. What only the caller
+/// can reach (KIE's account, the public address) it adds itself.
+pub async fn check(lifecycle: &Lifecycle, media: &MediaStore, skew: Skew) -> Vec<Check> {
     let store = lifecycle.store();
     let schema = store.schema_version().await.map(|version| format!("version {version}"));
-    let clock = match lifecycle.measure_skew().await {
-        Ok(skew) if skew.is_alarming() => Err(format!(
-            "the database's clock differs by {} ms: leases need them within 2 s; set up NTP on both",
-            skew.micros / 1000
-        )),
-        Ok(skew) => Ok(format!("{} ms from the database's", skew.micros / 1000)),
-        Err(error) => Err(error.to_string()),
+    let off = skew.micros / 1000;
+    let clock = if skew.is_alarming() {
+        Err(format!(
+            "the database's clock differs by {off} ms: leases need them within 2 s; set up NTP on both"
+        ))
+    } else {
+        Ok(format!("{off} ms from the database's"))
     };
     let catalogue = lifecycle.offers().catalogue();
     let faults = catalogue.faults().len();

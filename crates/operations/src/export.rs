@@ -6,7 +6,9 @@ mod zip;
 use std::path::Path;
 
 use anyhow::{Context, ensure};
-use domain::{Account, AccountId, Asset, AssetId, AssetRole, AssetState, Currency, Job, Scope, Timestamp};
+use domain::{
+    Account, AccountId, Asset, AssetId, AssetRole, AssetState, Currency, Delivery, Job, Scope, Timestamp,
+};
 use futures_util::TryStreamExt;
 use media::MediaStore;
 use serde::Serialize;
@@ -101,9 +103,11 @@ impl Export<'_> {
             before = Some(last.id);
             let ids: Vec<_> = page.iter().map(|job| job.id).collect();
             let assets = self.store.assets_of(&ids).await?;
+            let deliveries = self.store.deliveries_of(&ids).await?;
             for job in &page {
                 let own = assets.iter().filter(|asset| asset.job == Some(job.id));
-                let entry = self.job(job, own).await?;
+                let told: Vec<_> = deliveries.iter().filter(|one| one.job == job.id).cloned().collect();
+                let entry = self.job(job, own, &told).await?;
                 self.item(&entry, &mut first).await?;
                 self.report.jobs = self.report.jobs.saturating_add(1);
             }
@@ -114,6 +118,7 @@ impl Export<'_> {
         &mut self,
         job: &Job,
         assets: impl Iterator<Item = &'a Asset>,
+        deliveries: &[Delivery],
     ) -> anyhow::Result<JobEntry> {
         let mut outputs = Vec::new();
         for asset in assets {
@@ -122,8 +127,7 @@ impl Export<'_> {
         }
         let filter = TransferFilter { job: Some(job.id), limit: PAGE, ..TransferFilter::default() };
         let transfers = self.store.list_transfers(&filter).await?;
-        let deliveries = self.store.deliveries_of(&[job.id]).await?;
-        let receipt = ledger::job_receipt(job, &transfers, &deliveries, &self.currency);
+        let receipt = ledger::job_receipt(job, &transfers, deliveries, &self.currency);
         Ok(JobEntry::new(job, outputs, receipt))
     }
 
@@ -168,7 +172,7 @@ impl Export<'_> {
         }
         let extension = asset.content_type.as_deref().map_or("bin", media::extension_of);
         let name = format!("{stem}.{extension}");
-        self.zip.begin(name.clone(), asset.bytes.unwrap_or(0)).await?;
+        self.zip.begin(name.clone()).await?;
         (self.tell)(1);
         match self.copy(asset).await? {
             Ok(bytes) => {

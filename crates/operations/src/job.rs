@@ -1,6 +1,8 @@
 //! All there is to know of one job.
 
-use domain::{Asset, Cause, Delivery, Job, JobId, JobState, Money, Scope, TimelineEntry, Timestamp};
+use domain::{
+    Asset, Cause, Delivery, Job, JobId, JobState, Money, Scope, TimelineEntry, Timestamp, Transfer,
+};
 use lifecycle::Provider;
 use serde::Serialize;
 use store::{Store, StoreError, TransferFilter};
@@ -98,6 +100,47 @@ pub struct DeliveryReport {
     pub last_error: Option<String>,
 }
 
+/// What became of the money, minor units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct JobMoney {
+    /// Set aside.
+    pub held: Money,
+    /// Taken.
+    pub captured: Money,
+    /// Given back before capture.
+    pub released: Money,
+    /// Given back after capture.
+    pub refunded: Money,
+}
+
+/// One movement of money.
+#[derive(Debug, Clone, Serialize)]
+pub struct TransferLine {
+    /// Why.
+    pub kind: domain::TransferKind,
+    /// Minor units.
+    pub amount: Money,
+    /// What makes it happen once.
+    pub key: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// One line of the history.
+#[derive(Debug, Clone, Serialize)]
+pub struct TimelineLine {
+    /// When; the first time, where it happened again.
+    pub at: Timestamp,
+    /// How often.
+    pub times: u32,
+    /// Who says so.
+    pub source: String,
+    /// What happened.
+    pub event: String,
+    /// In words.
+    pub detail: Option<String>,
+}
+
 /// What the provider says now.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -120,18 +163,18 @@ pub struct JobReport {
     pub job: JobRow,
     /// Whether it is a gift.
     pub gift: bool,
-    /// Minor units: held, captured, released, refunded.
-    pub money: [Money; 4],
+    /// What became of the money.
+    pub money: JobMoney,
     /// Attempts.
     pub attempts: Vec<AttemptReport>,
     /// Outputs and extras.
     pub outputs: Vec<OutputReport>,
     /// Deliveries.
     pub deliveries: Vec<DeliveryReport>,
-    /// Movements of money: kind, amount, key, time.
-    pub transfers: Vec<(domain::TransferKind, Money, String, Timestamp)>,
-    /// Its history, oldest first: time, how often, source, event, words.
-    pub timeline: Vec<(Timestamp, u32, String, String, Option<String>)>,
+    /// Movements of money, oldest first.
+    pub transfers: Vec<TransferLine>,
+    /// Its history, oldest first.
+    pub timeline: Vec<TimelineLine>,
     /// The record now, if it was asked for.
     pub live: Option<LiveRecord>,
 }
@@ -162,7 +205,7 @@ pub async fn job_report(
     let mut transfers = store.list_transfers(&filter).await?;
     transfers.reverse();
     let live = match (live, &job.task_id) {
-        (Some(provider), Some(task)) => Some(match provider.record(task).await {
+        (Some(provider), Some(task)) => Some(match provider.record(task, lifecycle::old_model(job)).await {
             Ok(record) => LiveRecord::Read { word: record.raw_word, outputs: record.outputs.len() },
             Err(failure) => LiveRecord::Failed(failure.to_string()),
         }),
@@ -171,11 +214,16 @@ pub async fn job_report(
     Ok(JobReport {
         job: job_row(job),
         gift: job.gift,
-        money: [job.held, job.captured, job.released, job.refunded],
+        money: JobMoney {
+            held: job.held,
+            captured: job.captured,
+            released: job.released,
+            refunded: job.refunded,
+        },
         attempts: store.attempts(job.id).await?.into_iter().map(attempt_report).collect(),
         outputs: store.assets_of(&[job.id]).await?.into_iter().map(output_report).collect(),
         deliveries: store.deliveries_of(&[job.id]).await?.into_iter().map(delivery_report).collect(),
-        transfers: transfers.into_iter().map(|one| (one.kind, one.amount, one.key, one.at)).collect(),
+        transfers: transfers.into_iter().map(transfer_line).collect(),
         timeline: store.timeline(job.id).await?.into_iter().map(timeline_line).collect(),
         live,
     })
@@ -209,6 +257,12 @@ fn delivery_report(delivery: Delivery) -> DeliveryReport {
     }
 }
 
-fn timeline_line(entry: TimelineEntry) -> (Timestamp, u32, String, String, Option<String>) {
-    (entry.at, entry.times, entry.source, entry.event, entry.detail)
+fn transfer_line(transfer: Transfer) -> TransferLine {
+    let Transfer { kind, amount, key, at, .. } = transfer;
+    TransferLine { kind, amount, key, at }
+}
+
+fn timeline_line(entry: TimelineEntry) -> TimelineLine {
+    let TimelineEntry { at, times, source, event, detail, .. } = entry;
+    TimelineLine { at, times, source, event, detail }
 }

@@ -6,6 +6,7 @@ mod catalogue;
 mod check;
 mod credits;
 mod export;
+mod findings;
 mod job;
 mod previews;
 mod progress;
@@ -15,8 +16,8 @@ mod sweep;
 mod verify;
 
 pub use accounts::{
-    AccountAdded, Moved, TokenAdded, add_account, add_token, adjust, is_token_known, parse_role, refund,
-    top_up,
+    AccountAdded, DrawnToken, Moved, TokenAdded, add_account, add_token, adjust, draw_token, is_token_known,
+    parse_role, refund, top_up,
 };
 pub use audit::{AuditReport, MediaAudit, ProviderNote, audit, audit_telling, provider_note};
 pub use catalogue::{
@@ -26,12 +27,16 @@ pub use catalogue::{
 pub use check::{Check, check};
 pub use export::{ExportReport, export};
 pub use job::{
-    AttemptReport, DeliveryReport, JobReport, JobRow, LiveRecord, OutputReport, find_job, job_report, job_row,
+    AttemptReport, DeliveryReport, JobMoney, JobReport, JobRow, LiveRecord, OutputReport, TimelineLine,
+    TransferLine, find_job, job_report, job_row,
 };
 pub use previews::{BackfillReport, backfill_previews};
 pub use progress::{Tell, untold};
 pub use smoke::{SmokeLine, SmokeOptions, Step as SmokeStep, StoredOutput, smoke};
 pub use status::{ListState, StatusReport, list_jobs, status};
 pub use store::Percentiles;
-pub use sweep::{Missing, Orphan, Survey, SweepError, delete_orphans, delete_torn, give_up_rows, survey};
+pub use sweep::{
+    FilesError, Foreign, GivenUp, Missing, Stray, Survey, WhyForeign, delete_strays, delete_torn,
+    give_up_rows, survey,
+};
 pub use verify::{SAMPLE_MAX, VerifyReport, verify};

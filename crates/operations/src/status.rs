@@ -14,7 +14,7 @@ pub struct StatusReport {
     /// Counts and times.
     pub overview: Overview,
     /// Jobs that are stuck: not final and older than their kind allows.
-    pub stuck: usize,
+    pub stuck: u64,
     /// The breaker's reason, if it is open.
     pub breaker: Option<String>,
     /// Models that the provider refuses.
@@ -43,7 +43,7 @@ const SILENT_S: i64 = 120;
 pub async fn status(store: &dyn Store, window: Duration, now: Timestamp) -> Result<StatusReport, StoreError> {
     let since = now.saturating_sub(window).unwrap_or(Timestamp::MIN);
     let overview = store.overview(since, now).await?;
-    let stuck = store.stuck_jobs(&StuckLimits::USUAL, now, LIST_MAX).await?.len();
+    let stuck = store.count_stuck(&StuckLimits::usual(&overview.models), now).await?;
     let breaker = store.breaker().await?.map(|breaker| breaker.reason);
     let off_sale: Vec<_> = store.models_off_sale().await?.into_iter().map(|health| health.model).collect();
     let ago = |at: Timestamp| now.as_second().saturating_sub(at.as_second());
@@ -153,9 +153,9 @@ pub async fn list_jobs(
         ListState::Unclear => (store.list_jobs(&by_state(JobState::Unclear)).await?, Vec::new()),
         ListState::Failed => (store.list_jobs(&by_state(JobState::Failed)).await?, Vec::new()),
         ListState::Stuck => {
-            let mut jobs = store.stuck_jobs(&StuckLimits::USUAL, now, LIST_MAX).await?;
-            jobs.retain(|job| since.is_none_or(|since| job.created_at >= since));
-            (jobs, Vec::new())
+            let day_ago = now.saturating_sub(StuckLimits::LOOKS_BACK).unwrap_or(Timestamp::MIN);
+            let limits = StuckLimits::usual(&store.overview(day_ago, now).await?.models);
+            (store.stuck_jobs(&limits, since, now, LIST_MAX).await?, Vec::new())
         }
         ListState::Dead => {
             let mut dead = store.list_dead_deliveries(None, None, LIST_MAX).await?;

@@ -20,26 +20,69 @@ const AT_ONCE: usize = 8;
 /// At most so many of each are listed and acted upon in one pass; the next pass finds the rest.
 const LISTED_MAX: usize = 10_000;
 
-/// Why a sweep could not go on. What was done before stays done; a second pass does the rest.
+/// Why rows and objects could not be compared, or are not acted upon. What was done before stays done; a second pass does
+/// the rest.
 #[derive(Debug, Error)]
-pub enum SweepError {
+pub enum FilesError {
     /// The database.
     #[error("the database")]
     Store(#[from] StoreError),
     /// The storage.
     #[error("the storage")]
     Storage(#[from] MediaError),
+    /// Rows and objects seem to be those of different shops.
+    #[error(
+        "only {there} of {rows} stored files are in {place}, so nothing is swept: is MEDIA_URL right, and DATABASE_URL?"
+    )]
+    Apart {
+        /// Rows that were looked at.
+        rows: u64,
+        /// Of them, those whose object is there.
+        there: u64,
+        /// Where objects were looked for.
+        place: String,
+    },
 }
 
 /// An object that no row knows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Orphan {
+pub struct Stray {
     /// Its name.
     pub name: String,
     /// Its length.
     pub bytes: u64,
     /// Hours since it was written.
     pub age_hours: i64,
+}
+
+/// Why an object is not ours to delete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WhyForeign {
+    /// Its name is not of our form.
+    Name,
+    /// It is named for an account that this database does not have. Accounts are never deleted, so it is another shop's,
+    /// or its account was opened after the backup that was restored.
+    Account,
+}
+
+impl WhyForeign {
+    /// In words.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Name => "no row knows it, and its name is not of our form",
+            Self::Account => "no row knows it, and this database does not have the account in its name",
+        }
+    }
+}
+
+/// An object that is never touched.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Foreign {
+    /// Its name.
+    pub name: String,
+    /// Why it is left alone.
+    pub why: WhyForeign,
 }
 
 /// A stored row whose object is not there.
@@ -62,14 +105,36 @@ pub struct Survey {
     pub objects: u64,
     /// Rows that were looked at.
     pub rows: u64,
-    /// Objects with our form of name that no row knows, or whose row says that they were deleted.
-    pub orphans: Vec<Orphan>,
-    /// Objects with another form of name; never touched.
-    pub foreign: Vec<String>,
+    /// Of them, those whose object is there.
+    pub there: u64,
+    /// Objects of our accounts that no row knows, or whose row says that they were deleted.
+    pub strays: Vec<Stray>,
+    /// Objects that are not ours; never touched.
+    pub foreign: Vec<Foreign>,
     /// Rows without objects.
     pub missing: Vec<Missing>,
-    /// Whether there are more than were listed.
-    pub more: bool,
+    /// How many more there are than are listed.
+    pub more: u64,
+}
+
+impl Survey {
+    /// Refuses to go on when fewer than half of the rows have their object in `media`: then it is more likely that rows
+    /// and objects are those of different shops than that so many were lost.
+    pub fn require_kinship(&self, media: &MediaStore) -> Result<(), FilesError> {
+        let (rows, there) = (self.rows, self.there);
+        if there < rows.div_ceil(2) {
+            return Err(FilesError::Apart { rows, there, place: media.describe() });
+        }
+        Ok(())
+    }
+
+    fn list<T>(list: &mut Vec<T>, found: T, more: &mut u64) {
+        if list.len() < LISTED_MAX {
+            list.push(found);
+        } else {
+            *more = more.saturating_add(1);
+        }
+    }
 }
 
 /// Looks at every object older than `older` and at every stored row.
@@ -79,84 +144,97 @@ pub struct Survey {
 pub async fn survey(
     store: &dyn Store,
     media: &MediaStore,
-    (now, older): (Timestamp, Duration),
+    times: (Timestamp, Duration),
     tell: Tell<'_>,
-) -> Result<Survey, SweepError> {
+) -> Result<Survey, FilesError> {
     let mut survey = Survey::default();
-    survey_objects(store, media, (now, older), &mut survey, tell).await?;
-    survey_rows(store, media, &mut survey, tell).await?;
+    let found = |seen| {
+        survey.objects = survey.objects.saturating_add(1);
+        match seen {
+            Seen::Known => {}
+            Seen::Stray(stray) => Survey::list(&mut survey.strays, stray, &mut survey.more),
+            Seen::Foreign(foreign) => Survey::list(&mut survey.foreign, foreign, &mut survey.more),
+        }
+    };
+    look_at_objects(store, media, times, found, tell).await?;
+    look_at_rows(store, media, &mut survey, tell).await?;
     Ok(survey)
 }
 
-enum Seen {
+/// What an object turned out to be.
+pub(crate) enum Seen {
+    /// A row wants it, or it is too young to tell.
     Known,
-    Orphan(Orphan),
-    Foreign(String),
+    Stray(Stray),
+    Foreign(Foreign),
 }
 
-pub(crate) async fn survey_objects(
+/// Looks at every object; `found` hears of each.
+pub(crate) async fn look_at_objects(
     store: &dyn Store,
     media: &MediaStore,
     (now, older): (Timestamp, Duration),
-    survey: &mut Survey,
+    mut found: impl FnMut(Seen),
     tell: Tell<'_>,
-) -> Result<(), SweepError> {
+) -> Result<(), FilesError> {
     let looked = media
         .list(None)
-        .map_err(SweepError::from)
-        .map_ok(|object| look_at(store, object, now, older))
+        .map_err(FilesError::from)
+        .map_ok(|object| look_at(store, media, object, (now, older)))
         .try_buffer_unordered(AT_ONCE);
     let mut looked = std::pin::pin!(looked);
     while let Some(seen) = looked.try_next().await? {
-        survey.objects = survey.objects.saturating_add(1);
+        found(seen);
         tell(1);
-        match seen {
-            Seen::Known => {}
-            Seen::Orphan(orphan) => add(&mut survey.orphans, orphan, &mut survey.more),
-            Seen::Foreign(name) => add(&mut survey.foreign, name, &mut survey.more),
-        }
     }
     Ok(())
 }
 
-fn add<T>(list: &mut Vec<T>, found: T, more: &mut bool) {
-    if list.len() < LISTED_MAX {
-        list.push(found);
-    } else {
-        *more = true;
-    }
-}
-
 async fn look_at(
     store: &dyn Store,
+    media: &MediaStore,
     object: ObjectInfo,
-    now: Timestamp,
-    older: Duration,
-) -> Result<Seen, SweepError> {
+    (now, older): (Timestamp, Duration),
+) -> Result<Seen, FilesError> {
     let age = now.as_second().saturating_sub(seconds(object.modified));
     if age < i64::try_from(older.as_secs()).unwrap_or(i64::MAX) {
         return Ok(Seen::Known);
     }
-    if has_row(store, &object.name).await? {
+    let cleared_before = now.saturating_sub(older).unwrap_or(Timestamp::MIN);
+    if is_wanted(store, &object.name, cleared_before).await? {
         return Ok(Seen::Known);
     }
-    let ours = key::find_named(&object.name).is_some() || object.name.starts_with(key::PROBE_PREFIX);
-    if !ours {
-        return Ok(Seen::Foreign(object.name));
+    let why = match key::find_named(&object.name) {
+        Some(named) => store.find_account(named.account).await?.is_none().then_some(WhyForeign::Account),
+        None => (!is_trial(&object.name)).then_some(WhyForeign::Name),
+    };
+    if let Some(why) = why {
+        return Ok(Seen::Foreign(Foreign { name: object.name, why }));
+    }
+    // It may have been deleted since it was listed.
+    if !is_there(media, &object.name).await? {
+        return Ok(Seen::Known);
     }
     let age_hours = age.checked_div(3600).unwrap_or(0);
-    Ok(Seen::Orphan(Orphan { name: object.name, bytes: object.bytes, age_hours }))
+    Ok(Seen::Stray(Stray { name: object.name, bytes: object.bytes, age_hours }))
 }
 
-/// Whether a row wants this object to be there.
-async fn has_row(store: &dyn Store, object: &str) -> Result<bool, StoreError> {
-    let Some(named) = key::find_named(object) else {
-        // An object of an old shop keeps its name when it is adopted.
-        let adopted = store.find_asset_by_object(key::original(object)).await?;
-        return Ok(adopted.is_some_and(|asset| asset.deleted_at.is_none()));
-    };
-    let row = store.find_asset(named.asset, Scope::All).await?;
-    Ok(row.is_some_and(|asset| asset.deleted_at.is_none() && asset.account == named.account))
+/// Whether this object was written to try the storage.
+pub(crate) fn is_trial(object: &str) -> bool {
+    object.strip_prefix(key::PROBE_PREFIX).is_some_and(|rest| rest.starts_with('/'))
+}
+
+/// Whether a row wants this object to be there, or housekeeping has marked it a moment ago and is about to delete it.
+async fn is_wanted(store: &dyn Store, object: &str, cleared_before: Timestamp) -> Result<bool, StoreError> {
+    let wants = |asset: &Asset| asset.deleted_at.is_none_or(|deleted| deleted > cleared_before);
+    if let Some(named) = key::find_named(object)
+        && let Some(asset) = store.find_asset(named.asset, Scope::All).await?
+    {
+        return Ok(wants(&asset) && asset.account == named.account);
+    }
+    // An object of an old shop keeps its name, of whatever form, when it is adopted.
+    let adopted = store.find_asset_by_object(key::original(object)).await?;
+    Ok(adopted.is_some_and(|asset| wants(&asset)))
 }
 
 fn seconds(at: std::time::SystemTime) -> i64 {
@@ -164,12 +242,12 @@ fn seconds(at: std::time::SystemTime) -> i64 {
         .map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
 }
 
-async fn survey_rows(
+async fn look_at_rows(
     store: &dyn Store,
     media: &MediaStore,
     survey: &mut Survey,
     tell: Tell<'_>,
-) -> Result<(), SweepError> {
+) -> Result<(), FilesError> {
     let mut after = None;
     loop {
         let page = store.list_stored_assets(Scope::All, after, PAGE).await?;
@@ -179,12 +257,13 @@ async fn survey_rows(
         let looked = stream::iter(page).map(|asset| async move {
             let there = is_there(media, &asset.object).await?;
             tell(1);
-            Ok::<_, SweepError>((!there).then_some(asset))
+            Ok::<_, FilesError>((!there).then_some(asset))
         });
         let mut looked = std::pin::pin!(looked.buffered(AT_ONCE));
         while let Some(missing) = looked.try_next().await? {
-            if let Some(asset) = missing {
-                add(&mut survey.missing, missing_row(asset), &mut survey.more);
+            match missing {
+                Some(asset) => Survey::list(&mut survey.missing, missing_row(asset), &mut survey.more),
+                None => survey.there = survey.there.saturating_add(1),
             }
         }
     }
@@ -206,16 +285,18 @@ async fn is_there(media: &MediaStore, object: &str) -> Result<bool, MediaError> 
 ///
 /// # Errors
 /// When the database or the storage fails.
-pub async fn delete_orphans(
+pub async fn delete_strays(
     store: &dyn Store,
     media: &MediaStore,
-    orphans: &[Orphan],
+    strays: &[Stray],
+    (now, older): (Timestamp, Duration),
     tell: Tell<'_>,
-) -> Result<u64, SweepError> {
+) -> Result<u64, FilesError> {
+    let cleared_before = now.saturating_sub(older).unwrap_or(Timestamp::MIN);
     let mut deleted = 0_u64;
-    for orphan in orphans {
-        if !has_row(store, &orphan.name).await? {
-            media.delete(&orphan.name).await?;
+    for stray in strays {
+        if !is_wanted(store, &stray.name, cleared_before).await? {
+            media.delete(&stray.name).await?;
             deleted = deleted.saturating_add(1);
         }
         tell(1);
@@ -228,12 +309,21 @@ pub async fn delete_orphans(
 ///
 /// # Errors
 /// When the folder cannot be read or written.
-pub async fn delete_torn(media: &MediaStore, (now, older): (Timestamp, Duration)) -> Result<u64, SweepError> {
+pub async fn delete_torn(media: &MediaStore, (now, older): (Timestamp, Duration)) -> Result<u64, FilesError> {
     let before = now.saturating_sub(older).unwrap_or(Timestamp::MIN);
     Ok(media.remove_torn_uploads(before.into()).await?)
 }
 
-/// Marks rows as deleted whose objects are still not there; hash, transfers and history stay. How many.
+/// What became of rows without objects.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct GivenUp {
+    /// Rows that are marked as deleted now.
+    pub marked: u64,
+    /// Rows whose object came back while they were marked: a person must look, their jobs' histories name them.
+    pub came_back: u64,
+}
+
+/// Marks rows as deleted whose objects are still not there; hash, transfers and history stay.
 ///
 /// # Errors
 /// When the database or the storage fails.
@@ -243,19 +333,32 @@ pub async fn give_up_rows(
     missing: &[Missing],
     (reason, now): (&str, Timestamp),
     tell: Tell<'_>,
-) -> Result<u64, SweepError> {
-    let mut marked = 0_u64;
+) -> Result<GivenUp, FilesError> {
+    let mut given_up = GivenUp::default();
     for row in missing {
-        if !is_there(media, &row.object).await? {
-            store.assets_deleted(&[row.asset], now).await?;
-            if let Some(job) = row.job {
-                let detail = Some(format!("file {} is given up: {reason}", row.asset));
-                let line = NewEntry { source: "operator", event: "job.decided", detail, fold: None };
-                store.note(job, &[line], now).await?;
-            }
-            marked = marked.saturating_add(1);
-        }
         tell(1);
+        if is_there(media, &row.object).await? {
+            continue;
+        }
+        note(store, row, format!("is given up: {reason}"), now).await?;
+        if !store.give_up_asset(row.asset, now).await? {
+            continue;
+        }
+        // A `retry` that began before the mark may have restored it meanwhile.
+        if is_there(media, &row.object).await? {
+            note(store, row, "came back while it was given up".to_owned(), now).await?;
+            given_up.came_back = given_up.came_back.saturating_add(1);
+        } else {
+            given_up.marked = given_up.marked.saturating_add(1);
+        }
     }
-    Ok(marked)
+    Ok(given_up)
+}
+
+/// A line in the history of the row's job.
+async fn note(store: &dyn Store, row: &Missing, what: String, now: Timestamp) -> Result<(), StoreError> {
+    let Some(job) = row.job else { return Ok(()) };
+    let detail = Some(format!("file {} {what}", row.asset));
+    let line = NewEntry { source: "operator", event: "job.decided", detail, fold: None };
+    store.note(job, &[line], now).await
 }

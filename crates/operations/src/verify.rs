@@ -3,17 +3,16 @@
 use domain::{Asset, Chance, Scope};
 use media::MediaStore;
 use serde::Serialize;
-use store::{AuditFinding, Store, StoreError};
+use store::{AuditFinding, Store};
 
-use crate::Tell;
 use crate::audit::{MediaAudit, compare_all};
+use crate::findings::Findings;
+use crate::{FilesError, Tell};
 
 /// Rows are read, and objects compared, in pages of this size.
 const PAGE: u32 = 500;
 /// A sample has at most so many.
 pub const SAMPLE_MAX: u32 = 100_000;
-/// At most so many findings are listed.
-const FINDINGS_MAX: usize = 1000;
 
 /// What was read, and what is wrong with it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -22,7 +21,7 @@ pub struct VerifyReport {
     pub objects: u64,
     /// Bytes that their rows say.
     pub bytes: u64,
-    /// Objects that are gone, unreadable, or not those of their rows; the first thousand.
+    /// Objects that are gone or not those of their rows; the first thousand.
     pub findings: Vec<AuditFinding>,
     /// How many there are in all.
     pub found: u64,
@@ -31,41 +30,43 @@ pub struct VerifyReport {
 /// Reads every stored object in `scope`, or `sample` of them by chance, a few at a time.
 ///
 /// # Errors
-/// When the database fails. Trouble of the storage is a finding.
+/// When the database fails, or the storage in any other way than by lacking an object.
 pub async fn verify(
     store: &dyn Store,
     media: &MediaStore,
     (scope, sample): (Scope, Option<u32>),
     chance: &dyn Chance,
     tell: Tell<'_>,
-) -> Result<VerifyReport, StoreError> {
-    let mut report = VerifyReport::default();
+) -> Result<VerifyReport, FilesError> {
+    let (mut report, mut findings) = (VerifyReport::default(), Findings::default());
     let mut sampler = sample.map(|wanted| Sampler::new(wanted.min(SAMPLE_MAX)));
     let mut after = None;
     loop {
         let page = store.list_stored_assets(scope, after, PAGE).await?;
         let Some(last) = page.last() else { break };
         after = Some(last.id);
-        match &mut sampler {
-            Some(sampler) => page.into_iter().for_each(|asset| sampler.offer(asset, chance)),
-            None => report.add(media, &page, tell).await,
+        if let Some(sampler) = &mut sampler {
+            for asset in page {
+                sampler.offer(asset, chance);
+            }
+        } else {
+            report.count(&page);
+            compare_all(media, &page, MediaAudit::Hash, &mut findings, tell).await?;
         }
     }
     if let Some(sampler) = sampler {
-        report.add(media, &sampler.taken, tell).await;
+        report.count(&sampler.taken);
+        compare_all(media, &sampler.taken, MediaAudit::Hash, &mut findings, tell).await?;
     }
-    Ok(report)
+    findings.settle(store).await?;
+    Ok(VerifyReport { findings: findings.listed, found: findings.found, ..report })
 }
 
 impl VerifyReport {
-    async fn add(&mut self, media: &MediaStore, assets: &[Asset], tell: Tell<'_>) {
+    fn count(&mut self, assets: &[Asset]) {
         let bytes = assets.iter().filter_map(|asset| asset.bytes);
         self.bytes = bytes.fold(self.bytes, u64::saturating_add);
         self.objects = self.objects.saturating_add(assets.len() as u64);
-        let found = compare_all(media, assets, MediaAudit::Hash, tell).await;
-        self.found = self.found.saturating_add(found.len() as u64);
-        let room = FINDINGS_MAX.saturating_sub(self.findings.len());
-        self.findings.extend(found.into_iter().take(room));
     }
 }
 

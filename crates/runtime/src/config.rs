@@ -11,7 +11,7 @@ use outbound::AllowList;
 use secrecy::SecretString;
 use url::Url;
 
-pub use crate::durations::duration;
+pub use crate::durations::{Since, duration, since};
 use crate::durations::{bytes, give_up};
 pub use crate::telemetry::LogFormat;
 

@@ -1,7 +1,8 @@
-//! Durations and sizes as people write them.
+//! Durations, moments and sizes as people write them.
 
 use std::time::Duration;
 
+use domain::Timestamp;
 use lifecycle::GiveUp;
 
 /// `90s`, `15m`, `2h`, `14d`.
@@ -17,6 +18,36 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     };
     let count: u64 = text[..text.len() - 1].parse().map_err(|_not_a_number| wrong())?;
     count.checked_mul(seconds).filter(|&total| total > 0).map(Duration::from_secs).ok_or_else(wrong)
+}
+
+/// A moment, or how long ago it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Since {
+    /// So long ago.
+    Ago(Duration),
+    /// Then.
+    At(Timestamp),
+}
+
+impl Since {
+    /// The moment, if it is `now`.
+    pub fn before(self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::Ago(ago) => now.saturating_sub(ago).unwrap_or(Timestamp::MIN),
+            Self::At(at) => at,
+        }
+    }
+}
+
+/// A [`duration`] ago, or a moment such as `2026-07-01T12:00:00Z`.
+///
+/// # Errors
+/// When it is neither.
+pub fn since(text: &str) -> Result<Since, String> {
+    let wrong = |_neither| {
+        format!("`{text}` is neither a duration such as 2h or 3d nor a time such as 2026-07-01T12:00:00Z")
+    };
+    duration(text).map(Since::Ago).or_else(|_no_duration| text.parse().map(Since::At).map_err(wrong))
 }
 
 /// `512`, `50MiB`, `4GiB`.
@@ -63,6 +94,13 @@ mod tests {
         }
         for bad in ["", "MiB", "-1", "1.5GiB", "99999999999999999999"] {
             assert!(bytes(bad).is_err(), "{bad}");
+        }
+        let then: Timestamp = "2026-07-01T12:00:00Z".parse().unwrap();
+        let ago = |text: &str| since(text).map(|since| since.before(then).to_string());
+        assert_eq!(ago("3d"), Ok("2026-06-28T12:00:00Z".to_owned()));
+        assert_eq!(ago("2026-07-01T12:00:00+02:00"), Ok("2026-07-01T10:00:00Z".to_owned()));
+        for bad in ["", "yesterday", "2026-07-01", "2026-07-01T12:00:00"] {
+            assert!(since(bad).is_err(), "{bad}");
         }
         assert_eq!(give_up("video=24h").map(|times| times.video), Ok(Duration::from_hours(24)));
         assert!(give_up("film=1h").is_err());

@@ -5,22 +5,25 @@
 mod clock;
 pub mod config;
 mod durations;
+mod open;
 mod serve;
 mod shutdown;
 mod telemetry;
 mod wire;
 
 pub use clock::{OffsetClock, OsChance};
+pub use open::{open_store, open_store_as_it_is};
 pub use serve::{Front, Running, serve, serve_services, work};
 pub use shutdown::{exit_code, shutdown_token};
 pub use telemetry::{LogGuard, init_telemetry};
 pub use wire::{
-    Services, check_outside, ids, now, open_catalogue, open_kie_client, open_media, open_provider,
-    open_services, open_services_over, open_store, open_store_for_reading, thumbnailer,
+    Services, check_outside, ids, ids_by, now, open_catalogue, open_kie_client, open_media,
+    open_media_as_it_is, open_provider, open_services, open_services_as_it_is, open_services_over,
+    thumbnailer,
 };
 
 /// Names of other crates that the binaries need; they may name nothing but this crate and their front end.
-pub use domain::{AccountId, Job, Money, Recipient, Scope, Timestamp, TokenId};
+pub use domain::{Account, AccountId, Job, Money, Recipient, Scope, Timestamp, TokenId};
 pub use ledger::Ids;
 pub use lifecycle::{Decision, PassReport, Provider, Restored};
 pub use store::{Act, NewEntry, Store};

@@ -94,11 +94,17 @@ pub async fn serve_services(
     let metrics = config.http.metrics_addr.map(|address| (address, app.clone()));
     let router = if front.callbacks_only { web::callbacks_router(app)? } else { web::router(app)? };
     let stop = shutdown.clone();
-    tasks.spawn(guarded(watch("web"), async move { web::serve(listener, router, stop).await }));
+    tasks.spawn(guarded(watch("web"), async move {
+        web::serve(listener, router, stop).await;
+        Ok(())
+    }));
     if let Some((address, app)) = metrics {
         let listener = TcpListener::bind(address).await.context("METRICS_ADDR cannot be bound")?;
         let (router, stop) = (web::metrics_router(app)?, shutdown.clone());
-        tasks.spawn(guarded(watch("metrics"), async move { web::serve(listener, router, stop).await }));
+        tasks.spawn(guarded(watch("metrics"), async move {
+            web::serve(listener, router, stop).await;
+            Ok(())
+        }));
     }
     if let Some(worker) = worker {
         let stop = shutdown.clone();

@@ -1,9 +1,10 @@
 //! The composition root: every service is built from its own slice of the configuration.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use delivery::Webhooks;
 use domain::{AssetId, Clock, Timestamp};
 use kie_catalogue::Catalogue;
@@ -11,19 +12,17 @@ use kie_client::{Client, RetryPolicy};
 use ledger::Ids;
 use lifecycle::{
     KieProvider, Lifecycle, MediaVault, Offers, Policy, Ports, PriceList, Pricing, Provider, SecretKeys,
-    Vault, Worker, WorkerOptions,
+    Skew, Vault, Worker, WorkerOptions,
 };
 use media::{FetchLimits, Fetcher, LinkMode, LinkSigner, MediaStore, ThumbnailLimits, Thumbnailer, Variant};
 use operations::Check;
 use outbound::{AllowList, ClientOptions, Guard};
-use secrecy::ExposeSecret;
 use store::{OpenShop, Store};
-use store_postgres::{PostgresOptions, PostgresStore};
-use store_sqlite::{SqliteOptions, SqliteStore};
 use url::Url;
 
 use crate::clock::{OffsetClock, OsChance};
-use crate::config::{Config, DatabaseConfig, KIE_BASE_URL, KieConfig, MediaConfig, MediaLinks, PriceConfig};
+use crate::config::{Config, KIE_BASE_URL, KieConfig, MediaConfig, MediaLinks, PriceConfig};
+use crate::open::{open_store, open_store_as_it_is};
 
 /// Lease of an ordinary step; after a kill its rows are taken over when it ends.
 const LEASE: Duration = Duration::from_secs(20);
@@ -53,18 +52,33 @@ impl Services {
         self.links.link(asset, Variant::Original, file_name, self.clock.now())
     }
 
+    /// How far the database's clock was from this process's own, which goes by it since.
+    pub fn skew(&self) -> Skew {
+        Skew { micros: self.clock.offset_micros() }
+    }
+
     /// Closes the database.
     pub async fn close(&self) {
         self.lifecycle.store().close().await;
     }
 }
 
-/// The real clock and chance, for tools that need nothing else.
+/// This process's own clock and chance, for those who have no database.
 pub fn ids() -> Ids {
     Ids { clock: Arc::new(OffsetClock::default()), chance: Arc::new(OsChance) }
 }
 
-/// The present moment.
+/// Clock and chance for those who write into this database: the process's clock is set by the database's.
+///
+/// # Errors
+/// When the database fails.
+pub async fn ids_by(store: &dyn Store) -> anyhow::Result<Ids> {
+    let clock = Arc::new(OffsetClock::default());
+    clock.set_by(store.database_time()).await.context("the database's clock cannot be read")?;
+    Ok(Ids { clock, chance: Arc::new(OsChance) })
+}
+
+/// The present moment by this process's own clock.
 pub fn now() -> Timestamp {
     OffsetClock::default().now()
 }
@@ -120,67 +134,44 @@ async fn public_address(config: &Config) -> Result<String, String> {
     Err(format!("{base}/healthz answers {}: callbacks and media links would not arrive", answer.status()))
 }
 
-/// Opens the database and brings its schema up to date.
-///
-/// # Errors
-/// When it cannot be reached, or its schema is foreign, drifted or newer than this program.
-pub async fn open_store(config: &DatabaseConfig) -> anyhow::Result<Arc<dyn Store>> {
-    let url = config.database_url.secret().expose_secret();
-    match engine(url)? {
-        Engine::Sqlite => Ok(Arc::new(SqliteStore::connect(url, SqliteOptions::default()).await?)),
-        Engine::Postgres => Ok(Arc::new(PostgresStore::connect(url, postgres_options(config)).await?)),
-    }
-}
-
-/// Opens the database as it is; refuses one whose schema is not that of this program.
-///
-/// # Errors
-/// When it cannot be reached, is not there, or needs a migration.
-pub async fn open_store_for_reading(config: &DatabaseConfig) -> anyhow::Result<Arc<dyn Store>> {
-    let url = config.database_url.secret().expose_secret();
-    match engine(url)? {
-        Engine::Sqlite => {
-            Ok(Arc::new(SqliteStore::connect_without_migrating(url, SqliteOptions::default()).await?))
-        }
-        Engine::Postgres => {
-            Ok(Arc::new(PostgresStore::connect_without_migrating(url, postgres_options(config)).await?))
-        }
-    }
-}
-
-enum Engine {
-    Sqlite,
-    Postgres,
-}
-
-fn engine(url: &str) -> anyhow::Result<Engine> {
-    if url.starts_with("sqlite:") {
-        Ok(Engine::Sqlite)
-    } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
-        Ok(Engine::Postgres)
-    } else {
-        bail!("DATABASE_URL must begin with sqlite:// or postgres://")
-    }
-}
-
-fn postgres_options(config: &DatabaseConfig) -> PostgresOptions {
-    PostgresOptions { max_connections: config.database_pool_max, ..PostgresOptions::default() }
-}
-
-/// Opens object storage.
+/// Opens object storage; a local folder is made.
 ///
 /// # Errors
 /// When the address cannot be read or a local folder cannot be made.
 pub fn open_media(config: &MediaConfig) -> anyhow::Result<MediaStore> {
-    let url = if let Some(url) = &config.media_url {
-        url.clone()
-    } else {
-        let folder = std::env::current_dir().context("the working folder is gone")?.join("data/media");
-        Url::from_file_path(&folder).map(String::from).unwrap_or_default()
-    };
+    open_media_at(&media_url(config)?)
+}
+
+/// Opens object storage as it is: a local folder that is not there is refused.
+///
+/// # Errors
+/// When the address cannot be read or there is no such folder.
+pub fn open_media_as_it_is(config: &MediaConfig) -> anyhow::Result<MediaStore> {
+    let url = media_url(config)?;
+    if let Some(folder) = folder(&url).filter(|folder| !folder.is_dir()) {
+        let advice = if config.media_url.is_some() { "is MEDIA_URL right?" } else { "MEDIA_URL is not set" };
+        bail!("there is no folder {}: {advice}; a shop makes it when it starts", folder.display());
+    }
+    open_media_at(&url)
+}
+
+fn media_url(config: &MediaConfig) -> anyhow::Result<String> {
+    if let Some(url) = &config.media_url {
+        return Ok(url.clone());
+    }
+    let folder = std::env::current_dir().context("the working folder is gone")?.join("data/media");
+    Ok(Url::from_file_path(&folder).map(String::from).unwrap_or_default())
+}
+
+/// The folder of a local storage.
+fn folder(url: &str) -> Option<PathBuf> {
+    Url::parse(url).ok().filter(|url| url.scheme() == "file")?.to_file_path().ok()
+}
+
+fn open_media_at(url: &str) -> anyhow::Result<MediaStore> {
     let credentials = std::env::vars()
         .filter(|(name, _)| ["AWS_", "GOOGLE_", "AZURE_"].iter().any(|prefix| name.starts_with(prefix)));
-    MediaStore::open(&url, credentials).context("MEDIA_URL cannot be opened")
+    MediaStore::open(url, credentials).context("MEDIA_URL cannot be opened")
 }
 
 /// The maker of thumbnails, for tools that need nothing else.
@@ -202,25 +193,66 @@ pub async fn open_services(config: &Config) -> anyhow::Result<Services> {
 /// # Errors
 /// As [`open_services`].
 pub async fn open_services_over(config: &Config, media: MediaStore) -> anyhow::Result<Services> {
-    let provider = KieProvider::new(kie_client(&config.kie)?);
-    let keys = secret_keys(config)?;
+    let secrets = Secrets::of(config)?;
     let store = open_store(&config.database).await.context("the database cannot be opened")?;
     media.probe().await.context("the storage behind MEDIA_URL cannot be written and read")?;
     let clock = Arc::new(OffsetClock::default());
-    let ids = Ids { clock: clock.clone(), chance: Arc::new(OsChance) };
-    open_shop(&*store, &config.prices, &ids).await?;
-    let offers = Offers::new(Arc::new(catalogue(&config.kie)?), pricing(&config.prices)?);
-    offers.refresh(&*store, ids.now()).await?;
+    match store.open_shop(&config.prices.currency.to_string(), clock.now()).await? {
+        OpenShop::Open => {}
+        OpenShop::OtherCurrency(kept) => return Err(other_currency(&config.prices, &kept)),
+    }
     if let Some(slots) = create_slots(&config.kie) {
         store.ensure_slots(slots).await?;
     }
+    let services = compose(config, secrets, (store, media), clock).await?;
+    services.lifecycle.offers().refresh(services.lifecycle.store(), services.clock.now()).await?;
+    Ok(services)
+}
+
+/// Composes the same for tools that look or decide, over what is there: nothing is migrated, made or written.
+///
+/// # Errors
+/// As [`open_services`]; also when the shop was never opened, or its schema is older than this program.
+pub async fn open_services_as_it_is(config: &Config) -> anyhow::Result<Services> {
+    let secrets = Secrets::of(config)?;
+    let store = open_store_as_it_is(&config.database).await.context("the database cannot be opened")?;
+    let media = open_media_as_it_is(&config.media)?;
+    match store.currency().await? {
+        Some(kept) if kept == config.prices.currency.to_string() => {}
+        Some(kept) => return Err(other_currency(&config.prices, &kept)),
+        None => {
+            bail!("the shop was never opened: start kie-web or kie-bot once, so that the currency is fixed")
+        }
+    }
+    compose(config, secrets, (store, media), Arc::default()).await
+}
+
+/// What is refused before anything is opened.
+struct Secrets {
+    kie: Client,
+    keys: SecretKeys,
+}
+
+impl Secrets {
+    fn of(config: &Config) -> anyhow::Result<Self> {
+        Ok(Self { kie: kie_client(&config.kie)?, keys: secret_keys(config)? })
+    }
+}
+
+async fn compose(
+    config: &Config,
+    Secrets { kie, keys }: Secrets,
+    (store, media): (Arc<dyn Store>, MediaStore),
+    clock: Arc<OffsetClock>,
+) -> anyhow::Result<Services> {
+    let offers = Offers::new(Arc::new(catalogue(&config.kie)?), pricing(&config.prices)?);
     let ports = Ports {
         store,
-        provider: Arc::new(provider),
+        provider: Arc::new(KieProvider::new(kie)),
         vault: vault(&config.media, media.clone())?,
         channels: vec![Arc::new(Webhooks::new(&Guard::new(config.media.webhook_allow.clone()))?)],
         outbound: Guard::new(config.media.webhook_allow.clone()),
-        ids,
+        ids: Ids { clock: clock.clone(), chance: Arc::new(OsChance) },
     };
     let links = link_signer(&config.media, &keys);
     let lifecycle = Arc::new(Lifecycle::new(ports, policy(config), offers, keys));
@@ -264,14 +296,11 @@ fn secret_keys(config: &Config) -> anyhow::Result<SecretKeys> {
     SecretKeys::new(current.secret().clone(), previous).context("SECRET_KEY is refused")
 }
 
-async fn open_shop(store: &dyn Store, prices: &PriceConfig, ids: &Ids) -> anyhow::Result<()> {
-    match store.open_shop(&prices.currency.to_string(), ids.clock.now()).await? {
-        OpenShop::Open => Ok(()),
-        OpenShop::OtherCurrency(kept) => bail!(
-            "CURRENCY is {}, but this database keeps {kept}: set CURRENCY={kept}, or use another database",
-            prices.currency
-        ),
-    }
+fn other_currency(prices: &PriceConfig, kept: &str) -> anyhow::Error {
+    anyhow!(
+        "CURRENCY is {}, but this database keeps {kept}: set CURRENCY={kept}, or use another database",
+        prices.currency
+    )
 }
 
 fn catalogue(config: &KieConfig) -> anyhow::Result<Catalogue> {

@@ -1,9 +1,9 @@
 //! Words for accounts, tokens and money.
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use runtime::config::DatabaseConfig;
 
-use super::Act;
+use super::Change;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum AccountCommand {
@@ -19,9 +19,7 @@ pub(crate) enum AccountCommand {
         #[arg(long)]
         external: Option<String>,
         #[command(flatten)]
-        act: Act,
-        #[command(flatten)]
-        database: DatabaseConfig,
+        change: Change,
     },
     /// Make a token for an account; it is shown this once.
     Token {
@@ -30,9 +28,7 @@ pub(crate) enum AccountCommand {
         #[arg(long)]
         role: String,
         #[command(flatten)]
-        act: Act,
-        #[command(flatten)]
-        database: DatabaseConfig,
+        change: Change,
     },
     /// The tokens of an account by their ids; their texts are not kept.
     Tokens {
@@ -46,56 +42,41 @@ pub(crate) enum AccountCommand {
         /// Its id, as `account tokens` shows it.
         token: String,
         #[command(flatten)]
-        act: Act,
-        #[command(flatten)]
-        database: DatabaseConfig,
+        change: Change,
     },
-    /// Credit an amount in major units, once by its key.
-    Topup {
-        id: String,
-        /// Such as 100.00.
-        amount: String,
-        /// Makes the top-up happen once.
-        #[arg(long)]
-        key: String,
-        #[command(flatten)]
-        act: Act,
-        #[command(flatten)]
-        database: DatabaseConfig,
-    },
-    /// Correct a balance by +N or -N in major units.
-    Adjust {
-        id: String,
-        /// Such as +5 or -5.00.
-        #[arg(allow_hyphen_values = true)]
-        amount: String,
-        /// Makes the correction happen once.
-        #[arg(long)]
-        key: String,
-        #[command(flatten)]
-        act: Act,
-        #[command(flatten)]
-        database: DatabaseConfig,
-    },
+    /// Credit an amount in major units, such as 100.00, once by its key.
+    Topup(Movement),
+    /// Correct a balance by +N or -N in major units, once by its key.
+    Adjust(Movement),
     /// Set a balance that was changed by hand to what the account's transfers make.
     Recount {
         id: String,
         #[command(flatten)]
-        act: Act,
-        #[command(flatten)]
-        database: DatabaseConfig,
+        change: Change,
     },
     /// Close an account and remove what names a person; jobs and money stay.
     Erase {
         id: String,
         #[command(flatten)]
-        act: Act,
-        #[command(flatten)]
-        database: DatabaseConfig,
+        change: Change,
     },
     /// Accounts and their balances.
     List {
         #[command(flatten)]
         database: DatabaseConfig,
     },
+}
+
+/// Money into an account, or out of it.
+#[derive(Debug, Args)]
+pub(crate) struct Movement {
+    pub(crate) id: String,
+    /// In major units, such as 5.00.
+    #[arg(allow_hyphen_values = true)]
+    pub(crate) amount: String,
+    /// Makes it happen once.
+    #[arg(long)]
+    pub(crate) key: String,
+    #[command(flatten)]
+    pub(crate) change: Change,
 }

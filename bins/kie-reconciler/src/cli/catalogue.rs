@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use runtime::config::{DatabaseConfig, KieConfig};
+use runtime::config::KieConfig;
 
-use super::Act;
+use super::Change;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum CatalogueCommand {
@@ -35,9 +35,7 @@ pub(crate) enum CatalogueCommand {
         /// The model's id.
         model: String,
         #[command(flatten)]
-        act: Act,
-        #[command(flatten)]
-        database: DatabaseConfig,
+        change: Change,
     },
 }
 

@@ -2,13 +2,14 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use operations::Moved;
 use runtime::config::DatabaseConfig;
-use runtime::{AccountId, Store};
+use runtime::{Account, AccountId};
 
-use super::act::{done, note, stop};
-use crate::cli::{AccountCommand, Act};
+use super::act::{done, stop};
+use super::books::Books;
+use crate::cli::{AccountCommand, Change, Movement};
 use crate::show;
 
 pub(crate) fn account_id(text: &str) -> anyhow::Result<AccountId> {
@@ -17,29 +18,24 @@ pub(crate) fn account_id(text: &str) -> anyhow::Result<AccountId> {
 
 pub(crate) async fn run(json: bool, command: &AccountCommand) -> anyhow::Result<ExitCode> {
     match command {
-        AccountCommand::Add { name, telegram, external, act, database } => {
-            add(json, database, (name, *telegram, external), act).await
+        AccountCommand::Add { name, telegram, external, change } => {
+            add(json, (name, *telegram, external), change).await
         }
-        AccountCommand::Token { id, role, act, database } => token(json, database, (id, role), act).await,
+        AccountCommand::Token { id, role, change } => token(json, (id, role), change).await,
         AccountCommand::Tokens { id, database } => tokens(json, database, id).await,
-        AccountCommand::Revoke { id, token, act, database } => revoke(json, database, (id, token), act).await,
-        AccountCommand::Topup { id, amount, key, act, database } => {
-            topup(json, database, (id, amount, key), act).await
-        }
-        AccountCommand::Adjust { id, amount, key, act, database } => {
-            adjust(json, database, (id, amount, key), act).await
-        }
-        AccountCommand::Recount { id, act, database } => recount(json, database, id, act).await,
-        AccountCommand::Erase { id, act, database } => erase(json, database, id, act).await,
+        AccountCommand::Revoke { id, token, change } => revoke(json, (id, token), change).await,
+        AccountCommand::Topup(topup) => credit(json, topup, Way::Topup).await,
+        AccountCommand::Adjust(adjust) => credit(json, adjust, Way::Adjust).await,
+        AccountCommand::Recount { id, change } => recount(json, id, change).await,
+        AccountCommand::Erase { id, change } => erase(json, id, change).await,
         AccountCommand::List { database } => list(json, database).await,
     }
 }
 
 async fn add(
     json: bool,
-    database: &DatabaseConfig,
     (name, telegram, external): (&Option<String>, Option<i64>, &Option<String>),
-    act: &Act,
+    Change { act, database }: &Change,
 ) -> anyhow::Result<ExitCode> {
     let words = [name.clone(), external.clone(), telegram.map(|chat| format!("chat {chat}"))];
     let words: Vec<_> = words.into_iter().flatten().collect();
@@ -47,42 +43,43 @@ async fn add(
     if let Some(code) = stop(json, act, &format!("open an account ({who})"))? {
         return Ok(code);
     }
-    let store = runtime::open_store(database).await?;
-    let added =
-        operations::add_account(&*store, &runtime::ids(), external.clone(), name.clone(), telegram, false)
-            .await?;
+    let books = Books::make(database).await?;
+    let (external, name) = (external.clone(), name.clone());
+    let added = operations::add_account(&*books.store, &books.ids, external, name, telegram, false).await?;
     if added.new {
-        note(&*store, "account add", &added.id, act).await?;
+        // Only now it has an id. An account by itself gives nobody anything.
+        books.note("account add", &added.id, act).await?;
     }
-    store.close().await;
+    books.close().await;
     show::print(json, &added, |added| added.id.clone())?;
     Ok(ExitCode::SUCCESS)
 }
 
 async fn token(
     json: bool,
-    database: &DatabaseConfig,
     (id, role): (&str, &str),
-    act: &Act,
+    Change { act, database }: &Change,
 ) -> anyhow::Result<ExitCode> {
     let (account, role) = (account_id(id)?, operations::parse_role(role)?);
     if let Some(code) = stop(json, act, &format!("make a token for account {account} with the role {role}"))?
     {
         return Ok(code);
     }
-    let store = runtime::open_store(database).await?;
-    let added = operations::add_token(&*store, &runtime::ids(), account, role).await?;
-    note(&*store, "account token", &format!("{account}, token {} ({role})", added.id), act).await?;
-    store.close().await;
+    let books = Books::open(database).await?;
+    ensure!(existing(&books, id).await?.closed_at.is_none(), "account {account} is closed");
+    let drawn = operations::draw_token(&books.ids, account, role);
+    books.note("account token", &format!("{account}, token {} ({role})", drawn.id()), act).await?;
+    let added = drawn.add(&*books.store).await?;
+    books.close().await;
     show::print(json, &added, |added| added.token.clone())?;
     Ok(ExitCode::SUCCESS)
 }
 
 async fn tokens(json: bool, database: &DatabaseConfig, id: &str) -> anyhow::Result<ExitCode> {
-    let store = runtime::open_store_for_reading(database).await?;
-    let account = existing(&*store, id).await?;
-    let tokens = store.list_tokens(account).await?;
-    store.close().await;
+    let books = Books::open(database).await?;
+    let account = existing(&books, id).await?.id;
+    let tokens = books.store.list_tokens(account).await?;
+    books.close().await;
     show::print(json, &tokens, |tokens| {
         let rows = tokens
             .iter()
@@ -94,100 +91,94 @@ async fn tokens(json: bool, database: &DatabaseConfig, id: &str) -> anyhow::Resu
 
 async fn revoke(
     json: bool,
-    database: &DatabaseConfig,
     (id, token): (&str, &str),
-    act: &Act,
+    Change { act, database }: &Change,
 ) -> anyhow::Result<ExitCode> {
     let token =
         token.parse().with_context(|| format!("`{token}` is not a token's id: see `account tokens`"))?;
-    let store = runtime::open_store_for_reading(database).await?;
-    let account = existing(&*store, id).await?;
-    if !store.list_tokens(account).await?.iter().any(|kept| kept.id == token) {
+    let books = Books::open(database).await?;
+    let account = existing(&books, id).await?.id;
+    if !books.store.list_tokens(account).await?.iter().any(|kept| kept.id == token) {
         bail!("account {account} has no token {token}: see `account tokens`");
     }
     let what = format!("revoke token {token} of account {account}");
     if let Some(code) = stop(json, act, &what)? {
         return Ok(code);
     }
-    if store.revoke_token(account, token).await? {
-        note(&*store, "account revoke", &format!("{account}, token {token}"), act).await?;
-    }
-    store.close().await;
+    books.note("account revoke", &format!("{account}, token {token}"), act).await?;
+    books.store.revoke_token(account, token).await?;
+    books.close().await;
     done(json, &what)
 }
 
-async fn topup(
-    json: bool,
-    database: &DatabaseConfig,
-    (id, amount, key): (&str, &str, &str),
-    act: &Act,
-) -> anyhow::Result<ExitCode> {
-    let store = runtime::open_store_for_reading(database).await?;
-    let account = existing(&*store, id).await?;
-    if let Some(code) = stop(json, act, &format!("credit {amount} to account {account}"))? {
+/// How an operator moves money.
+#[derive(Clone, Copy)]
+enum Way {
+    Topup,
+    Adjust,
+}
+
+async fn credit(json: bool, movement: &Movement, way: Way) -> anyhow::Result<ExitCode> {
+    let Movement { id, amount, key, change: Change { act, database } } = movement;
+    let books = Books::open(database).await?;
+    let account = existing(&books, id).await?.id;
+    let what = match way {
+        Way::Topup => format!("credit {amount} to account {account}"),
+        Way::Adjust => format!("adjust account {account} by {amount}"),
+    };
+    if let Some(code) = stop(json, act, &what)? {
         return Ok(code);
     }
-    let why = (key, act.reason.as_str());
-    let moved = operations::top_up(&*store, &runtime::ids(), account, amount, why).await?;
-    store.close().await;
+    let (store, ids, why) = (&*books.store, &books.ids, (key.as_str(), act.reason.as_str()));
+    let moved = match way {
+        Way::Topup => operations::top_up(store, ids, account, amount, why).await?,
+        Way::Adjust => operations::adjust(store, ids, account, amount, why).await?,
+    };
+    books.close().await;
     show_moved(json, &moved)
 }
 
-async fn adjust(
-    json: bool,
-    database: &DatabaseConfig,
-    (id, amount, key): (&str, &str, &str),
-    act: &Act,
-) -> anyhow::Result<ExitCode> {
-    let store = runtime::open_store_for_reading(database).await?;
-    let account = existing(&*store, id).await?;
-    if let Some(code) = stop(json, act, &format!("adjust account {account} by {amount}"))? {
-        return Ok(code);
-    }
-    let why = (key, act.reason.as_str());
-    let moved = operations::adjust(&*store, &runtime::ids(), account, amount, why).await?;
-    store.close().await;
-    show_moved(json, &moved)
-}
-
-async fn recount(json: bool, database: &DatabaseConfig, id: &str, act: &Act) -> anyhow::Result<ExitCode> {
-    let store = runtime::open_store_for_reading(database).await?;
-    let account = existing(&*store, id).await?;
+async fn recount(json: bool, id: &str, Change { act, database }: &Change) -> anyhow::Result<ExitCode> {
+    let books = Books::open(database).await?;
+    let Account { id: account, available, held, .. } = existing(&books, id).await?;
     let what = format!("set the balance of account {account} to what its transfers make");
     if let Some(code) = stop(json, act, &what)? {
         return Ok(code);
     }
-    let recounted = store.recount(account).await?;
+    // What it will be follows from the transfers; what it was is nowhere else.
+    let (available, held) = (available.minor(), held.minor());
+    let was = format!("{account}, which had available {available}, held {held} (minor units)");
+    books.note("account recount", &was, act).await?;
+    let recounted = books.store.recount(account).await?;
     let (before, after) = (recounted.before, recounted.after);
-    let change = format!(
-        "available {} → {}, held {} → {} (minor units)",
-        before.available, after.available, before.held, after.held
-    );
-    note(&*store, "account recount", &format!("{account}: {change}"), act).await?;
-    store.close().await;
-    done(json, &format!("account {account}: {change}"))
+    books.close().await;
+    done(
+        json,
+        &format!(
+            "account {account}: available {} → {}, held {} → {} (minor units)",
+            before.available, after.available, before.held, after.held
+        ),
+    )
 }
 
-async fn erase(json: bool, database: &DatabaseConfig, id: &str, act: &Act) -> anyhow::Result<ExitCode> {
-    let store = runtime::open_store_for_reading(database).await?;
-    let account = existing(&*store, id).await?;
+async fn erase(json: bool, id: &str, Change { act, database }: &Change) -> anyhow::Result<ExitCode> {
+    let books = Books::open(database).await?;
+    let account = existing(&books, id).await?.id;
     let what = format!("close account {account} and remove its name, chat, tokens and prompts");
     if let Some(code) = stop(json, act, &what)? {
         return Ok(code);
     }
-    store.erase_account(account, runtime::now()).await?;
-    note(&*store, "account erase", &account.to_string(), act).await?;
-    store.close().await;
+    books.note("account erase", &account.to_string(), act).await?;
+    books.store.erase_account(account, books.now()).await?;
+    books.close().await;
     show::print(json, &serde_json::json!({ "erased": account }), |_| format!("erased {account}"))?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn existing(store: &dyn Store, id: &str) -> anyhow::Result<AccountId> {
+async fn existing(books: &Books, id: &str) -> anyhow::Result<Account> {
     let account = account_id(id)?;
-    match store.find_account(account).await? {
-        Some(_) => Ok(account),
-        None => bail!("there is no account {account}: see `account list`"),
-    }
+    let found = books.store.find_account(account).await?;
+    found.with_context(|| format!("there is no account {account}: see `account list`"))
 }
 
 fn show_moved(json: bool, moved: &Moved) -> anyhow::Result<ExitCode> {
@@ -199,11 +190,11 @@ fn show_moved(json: bool, moved: &Moved) -> anyhow::Result<ExitCode> {
 }
 
 async fn list(json: bool, database: &DatabaseConfig) -> anyhow::Result<ExitCode> {
-    let store = runtime::open_store_for_reading(database).await?;
+    let books = Books::open(database).await?;
     let mut rows = Vec::new();
     let mut after = None;
     loop {
-        let page = store.list_accounts(after, 500).await?;
+        let page = books.store.list_accounts(after, 500).await?;
         let Some(last) = page.last() else { break };
         after = Some(last.id);
         rows.extend(page.into_iter().map(|account| {
@@ -213,7 +204,7 @@ async fn list(json: bool, database: &DatabaseConfig) -> anyhow::Result<ExitCode>
             })
         }));
     }
-    store.close().await;
+    books.close().await;
     show::print(json, &rows, |rows| {
         let cell = |value: &serde_json::Value| match value {
             serde_json::Value::String(text) => text.clone(),

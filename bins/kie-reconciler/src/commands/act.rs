@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use runtime::Store;
+use runtime::{Store, Timestamp};
 
 use crate::cli::Act;
 use crate::show;
@@ -23,9 +23,14 @@ pub(super) fn done(json: bool, what: &str) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The trace of an act that belongs to no job and no transfer.
-pub(super) async fn note(store: &dyn Store, command: &str, subject: &str, act: &Act) -> anyhow::Result<()> {
+/// The trace of an act that belongs to no job and no transfer. It comes before the act: a process that is killed in between
+/// leaves a trace of what was wanted, never a deed without a trace.
+pub(super) async fn note(
+    (store, at): (&dyn Store, Timestamp),
+    (command, subject): (&str, &str),
+    act: &Act,
+) -> anyhow::Result<()> {
     let (command, subject, reason) = (command.to_owned(), subject.to_owned(), act.reason.clone());
-    store.note_act(&runtime::Act { at: runtime::now(), command, subject, reason }).await?;
+    store.note_act(&runtime::Act { at, command, subject, reason }).await?;
     Ok(())
 }

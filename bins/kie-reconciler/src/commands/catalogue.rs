@@ -1,19 +1,17 @@
 //! Words that compare the catalogue with KIE's own discovery.
 
-use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::bail;
-use indicatif::{ProgressBar, ProgressStyle};
 use operations::{
     CatalogueCheck, CatalogueProgress, CatalogueScope, ModelDiff, ModelGlob, Proposed, Standing, Unlisted,
 };
-use runtime::config::DatabaseConfig;
 
-use super::act::{done, note, stop};
-use crate::cli::{Act, CatalogueCommand, Look};
-use crate::show;
+use super::act::{done, stop};
+use super::books::Books;
+use crate::cli::{CatalogueCommand, Change, Look};
+use crate::show::{self, Progress};
 
 /// Fewer models than this need no bar.
 const MANY: usize = 4;
@@ -23,30 +21,31 @@ pub(crate) async fn run(json: bool, command: &CatalogueCommand) -> anyhow::Resul
         CatalogueCommand::Check { look } => check(json, look).await,
         CatalogueCommand::Diff { all, look } => diff(json, look, *all).await,
         CatalogueCommand::Sync { out, look } => sync(json, look, out).await,
-        CatalogueCommand::Sell { model, act, database } => sell(json, database, model, act).await,
+        CatalogueCommand::Sell { model, change } => sell(json, model, change).await,
     }
 }
 
-async fn sell(json: bool, database: &DatabaseConfig, model: &str, act: &Act) -> anyhow::Result<ExitCode> {
-    let store = runtime::open_store_for_reading(database).await?;
-    if !store.models_off_sale().await?.iter().any(|health| health.model == model) {
+async fn sell(json: bool, model: &str, Change { act, database }: &Change) -> anyhow::Result<ExitCode> {
+    let books = Books::open(database).await?;
+    if !books.store.models_off_sale().await?.iter().any(|health| health.model == model) {
         bail!("KIE does not refuse {model}: `status` names the models that are off sale");
     }
     let what = format!("put {model} back on sale; running processes follow within 15 s");
     if let Some(code) = stop(json, act, &what)? {
         return Ok(code);
     }
-    store.clear_refusals(model).await?;
-    note(&*store, "catalogue sell", model, act).await?;
-    store.close().await;
+    books.note("catalogue sell", model, act).await?;
+    books.store.clear_refusals(model).await?;
+    books.close().await;
     done(json, &what)
 }
 
 async fn check(json: bool, look: &Look) -> anyhow::Result<ExitCode> {
     let (client, catalogue) = (runtime::open_kie_client(&look.kie)?, runtime::open_catalogue(&look.kie)?);
-    let bar = Bar::new();
+    let bar = Progress::new(json, "", Some(0));
     let report =
-        operations::check_catalogue(&client, &catalogue, &scope(look), |progress| bar.show(progress)).await?;
+        operations::check_catalogue(&client, &catalogue, &scope(look), |progress| tell(&bar, progress))
+            .await?;
     bar.clear();
     show::print(json, &report, check_text)?;
     Ok(match &report {
@@ -79,9 +78,10 @@ fn check_text(report: &CatalogueCheck) -> String {
 
 async fn diff(json: bool, look: &Look, all: bool) -> anyhow::Result<ExitCode> {
     let (client, catalogue) = (runtime::open_kie_client(&look.kie)?, runtime::open_catalogue(&look.kie)?);
-    let bar = Bar::new();
+    let bar = Progress::new(json, "", Some(0));
     let models =
-        operations::diff_catalogue(&client, &catalogue, &scope(look), |progress| bar.show(progress)).await?;
+        operations::diff_catalogue(&client, &catalogue, &scope(look), |progress| tell(&bar, progress))
+            .await?;
     bar.clear();
     let looked_at = models.len();
     let shown: Vec<_> = models.into_iter().filter(|model| all || is_worth_a_word(model)).collect();
@@ -131,9 +131,9 @@ async fn sync(json: bool, look: &Look, out: &std::path::Path) -> anyhow::Result<
     let (client, catalogue) = (runtime::open_kie_client(&look.kie)?, runtime::open_catalogue(&look.kie)?);
     let now = runtime::now().to_string();
     let day = now.split('T').next().unwrap_or_default();
-    let bar = Bar::new();
+    let bar = Progress::new(json, "", Some(0));
     let report = operations::sync_catalogue(&client, &catalogue, &scope(look), (out, day), |progress| {
-        bar.show(progress);
+        tell(&bar, progress);
     })
     .await?;
     bar.clear();
@@ -158,28 +158,9 @@ fn row(word: &str, model: &str, middle: &str, remark: &str) -> Vec<String> {
     [word, model, middle, remark].map(str::to_owned).to_vec()
 }
 
-/// A progress bar on a terminal; nothing elsewhere.
-struct Bar(Option<ProgressBar>);
-
-impl Bar {
-    fn new() -> Self {
-        let bar = std::io::stderr().is_terminal().then(ProgressBar::no_length);
-        Self(bar.map(|bar| match ProgressStyle::with_template("{bar:30} {pos}/{len} {eta} {msg}") {
-            Ok(style) => bar.with_style(style),
-            Err(_not_a_template) => bar,
-        }))
-    }
-
-    fn show(&self, progress: CatalogueProgress<'_>) {
-        let Some(bar) = self.0.as_ref().filter(|_| progress.total >= MANY) else { return };
-        bar.set_length(progress.total as u64);
-        bar.set_position(progress.done as u64);
-        bar.set_message(progress.model.to_owned());
-    }
-
-    fn clear(&self) {
-        if let Some(bar) = &self.0 {
-            bar.finish_and_clear();
-        }
+fn tell(bar: &Progress, progress: CatalogueProgress<'_>) {
+    if progress.total >= MANY {
+        bar.set_of(progress.done as u64, progress.total as u64);
+        bar.say(progress.model);
     }
 }

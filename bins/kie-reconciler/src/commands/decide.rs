@@ -3,11 +3,12 @@
 use std::process::ExitCode;
 
 use anyhow::bail;
-use runtime::config::{Config, DatabaseConfig};
+use runtime::config::Config;
 use runtime::{Decision, Job, NewEntry, Restored, Scope, Store};
 
 use super::act::{done, stop};
-use crate::cli::{Act, DecisionArgs};
+use super::books::Books;
+use crate::cli::{Act, Change, DecisionArgs};
 use crate::show;
 
 async fn job(store: &dyn Store, id: &str) -> anyhow::Result<Job> {
@@ -18,7 +19,7 @@ async fn job(store: &dyn Store, id: &str) -> anyhow::Result<Job> {
 }
 
 pub(crate) async fn retry(json: bool, config: &Config, id: &str, act: &Act) -> anyhow::Result<ExitCode> {
-    let services = runtime::open_services(config).await?;
+    let services = runtime::open_services_as_it_is(config).await?;
     let job = job(services.lifecycle.store(), id).await?;
     let what = format!("wake job {} ({}), or fetch again what is missing of it", job.id, job.state);
     if let Some(code) = stop(json, act, &what)? {
@@ -65,7 +66,7 @@ pub(crate) async fn resolve(
     decision: &DecisionArgs,
     act: &Act,
 ) -> anyhow::Result<ExitCode> {
-    let services = runtime::open_services(config).await?;
+    let services = runtime::open_services_as_it_is(config).await?;
     let job = job(services.lifecycle.store(), id).await?;
     let (decision, words) = match (&decision.adopt, decision.resend) {
         (Some(task), _) => (Decision::Adopt { task_id: task.clone() }, format!("let it follow task {task}")),
@@ -85,19 +86,19 @@ pub(crate) async fn resolve(
 
 pub(crate) async fn refund(
     json: bool,
-    database: &DatabaseConfig,
+    change: &Change,
     id: &str,
     (amount, key): (Option<&str>, &str),
-    act: &Act,
 ) -> anyhow::Result<ExitCode> {
-    let store = runtime::open_store_for_reading(database).await?;
-    let job = job(&*store, id).await?;
+    let books = Books::open(&change.database).await?;
+    let job = job(&*books.store, id).await?;
     let what = format!("refund {} of job {}", amount.unwrap_or("all that is left"), job.id);
-    if let Some(code) = stop(json, act, &what)? {
+    if let Some(code) = stop(json, &change.act, &what)? {
         return Ok(code);
     }
-    let moved = operations::refund(&*store, &runtime::ids(), &job, amount, (key, &act.reason)).await?;
-    store.close().await;
+    let why = (key, change.act.reason.as_str());
+    let moved = operations::refund(&*books.store, &books.ids, &job, amount, why).await?;
+    books.close().await;
     show::print(json, &moved, |moved| {
         let again = if moved.replayed { " (was done before)" } else { "" };
         format!("refunded {} minor units{again}; available {}", moved.amount.minor(), moved.available.minor())
@@ -105,24 +106,19 @@ pub(crate) async fn refund(
     Ok(ExitCode::SUCCESS)
 }
 
-pub(crate) async fn redeliver(
-    json: bool,
-    database: &DatabaseConfig,
-    id: &str,
-    act: &Act,
-) -> anyhow::Result<ExitCode> {
-    let store = runtime::open_store_for_reading(database).await?;
-    let job = job(&*store, id).await?;
-    if let Some(code) = stop(json, act, &format!("send the deliveries of job {} again", job.id))? {
+pub(crate) async fn redeliver(json: bool, change: &Change, id: &str) -> anyhow::Result<ExitCode> {
+    let books = Books::open(&change.database).await?;
+    let job = job(&*books.store, id).await?;
+    if let Some(code) = stop(json, &change.act, &format!("send the deliveries of job {} again", job.id))? {
         return Ok(code);
     }
-    let now = runtime::now();
-    let count = store.redeliver(job.id, Scope::All, now).await?;
+    let now = books.now();
+    let count = books.store.redeliver(job.id, Scope::All, now).await?;
     if count > 0 {
-        let detail = Some(format!("redeliver: {count} deliveries are due again: {}", act.reason));
+        let detail = Some(format!("redeliver: {count} deliveries are due again: {}", change.act.reason));
         let line = NewEntry { source: "operator", event: "job.decided", detail, fold: None };
-        store.note(job.id, &[line], now).await?;
+        books.store.note(job.id, &[line], now).await?;
     }
-    store.close().await;
+    books.close().await;
     done(json, &format!("{count} deliveries are due again"))
 }

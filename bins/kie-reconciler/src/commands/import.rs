@@ -1,21 +1,19 @@
 //! The word that takes an old shop over.
 
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use importing::{ImportOptions, ImportReport, Lost, ModelMap, MoneyReport, Problem, Tally};
-use indicatif::{ProgressBar, ProgressStyle};
 use old_shops::{Layout, OldShop};
+use runtime::Money;
 use runtime::config::{Config, SecretText};
-use runtime::{Money, Services};
 use secrecy::ExposeSecret;
 
-use super::act;
+use super::act::{note, stop};
 use crate::cli::Act;
-use crate::show;
+use crate::show::{self, Progress};
 
 /// Lines of a list that people are shown; `--json` has them all.
 const SHOWN: usize = 50;
@@ -35,7 +33,7 @@ pub(crate) struct ImportArgs {
     /// Whether `balance_rub` includes `hold_rub`; must be said for the layout jobs.
     #[arg(long, value_enum)]
     holds: Option<HoldsArg>,
-    /// What becomes of the price of a generation whose result is gone everywhere.
+    /// What becomes of the price of a finished generation whose result is gone everywhere.
     #[arg(long, value_enum, default_value_t = LostArg::Keep)]
     lost: LostArg,
     /// TOML with lines `"old name" = "our/model-id"`.
@@ -77,24 +75,24 @@ enum LostArg {
 
 pub(crate) async fn run(json: bool, args: &ImportArgs) -> anyhow::Result<ExitCode> {
     let mut old = OldShop::open(args.old.secret().expose_secret(), args.layout).await?;
-    let services = runtime::open_services(&args.config).await?;
-    let options = options(args, old.layout(), &services)?;
-    let question = format!("Take the shop `{}` ({}) over?", options.shop, old.layout().as_str());
-    if !options.dry_run && !show::confirm(&question, args.act.yes)? {
-        bail!("nothing was done");
+    let options = options(args, old.layout())?;
+    let what = format!("take the shop `{}` ({}) over", options.shop, old.layout().as_str());
+    // A dry run reads everything, too: only it knows what would be done.
+    if !options.dry_run
+        && let Some(code) = stop(json, &args.act, &what)?
+    {
+        return Ok(code);
     }
-    let bar = bar();
-    let report = importing::import(&services.lifecycle, &mut old, &options, |done, total| {
-        bar.set_length(total);
-        bar.set_position(done);
-    })
-    .await;
-    bar.finish_and_clear();
-    old.close().await;
+    let services = runtime::open_services_as_it_is(&args.config).await?;
+    let lifecycle = &*services.lifecycle;
     if !options.dry_run {
-        let store = services.lifecycle.store();
-        act::note(store, "import", &options.shop, &args.act).await?;
+        let at = lifecycle.ids().now();
+        note((lifecycle.store(), at), ("import", &options.shop), &args.act).await?;
     }
+    let bar = Progress::new(json, "generations", Some(0));
+    let report = importing::import(lifecycle, &mut old, &options, |done, of| bar.set_of(done, of)).await;
+    bar.clear();
+    old.close().await;
     services.close().await;
     let report = report?;
     let currency = &args.config.prices.currency;
@@ -102,15 +100,7 @@ pub(crate) async fn run(json: bool, args: &ImportArgs) -> anyhow::Result<ExitCod
     Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn bar() -> ProgressBar {
-    if !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} generations, {eta} left");
-    ProgressBar::new(0).with_style(style.unwrap_or_else(|_broken| ProgressStyle::default_bar()))
-}
-
-fn options(args: &ImportArgs, layout: Layout, services: &Services) -> anyhow::Result<ImportOptions> {
+fn options(args: &ImportArgs, layout: Layout) -> anyhow::Result<ImportOptions> {
     let holds = match (args.holds, layout) {
         (Some(HoldsArg::Inside), _) => importing::Holds::Inside,
         (Some(HoldsArg::Beside), _) | (None, Layout::Generations | Layout::GenerationJobs) => {
@@ -123,7 +113,7 @@ fn options(args: &ImportArgs, layout: Layout, services: &Services) -> anyhow::Re
     if args.name.is_empty() || !args.name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
         bail!("--name is made of letters, digits and -");
     }
-    let models = args.model_map.as_deref().map(|file| model_map(file, services)).transpose()?;
+    let models = args.model_map.as_deref().map(|file| model_map(file, args)).transpose()?;
     let ours = args.config.media.media_url.as_deref().map(|url| format!("{}/", url.trim_end_matches('/')));
     Ok(ImportOptions {
         shop: args.name.clone(),
@@ -141,9 +131,9 @@ fn options(args: &ImportArgs, layout: Layout, services: &Services) -> anyhow::Re
     })
 }
 
-fn model_map(file: &Path, services: &Services) -> anyhow::Result<ModelMap> {
+fn model_map(file: &Path, args: &ImportArgs) -> anyhow::Result<ModelMap> {
     let text = std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
-    let catalogue = services.lifecycle.offers().catalogue();
+    let catalogue = runtime::open_catalogue(&args.config.kie)?;
     ModelMap::parse(&text, &catalogue).with_context(|| format!("{} is refused", file.display()))
 }
 
@@ -181,7 +171,6 @@ fn money(money: &MoneyReport, format: impl Fn(Money) -> String) -> String {
         ("refused", money.refused),
         ("held for what is in flight", money.held),
         ("given back for what is lost", money.refunded),
-        ("kept of what was set aside", money.kept),
     ];
     show::table(&["money", "amount"], rows.map(|(name, amount)| vec![name.to_owned(), format(amount)]))
 }

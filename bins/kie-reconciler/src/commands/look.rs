@@ -4,9 +4,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::bail;
-use operations::{AuditReport, JobReport, JobRow, MediaAudit, Percentiles, StatusReport};
-use runtime::config::{Config, DatabaseConfig, KieConfig, MediaConfig};
+use operations::{AuditReport, JobMoney, JobReport, JobRow, MediaAudit, Percentiles, StatusReport};
+use runtime::config::{Config, DatabaseConfig, KieConfig, MediaConfig, Since};
 
+use super::books::Books;
 use crate::cli::ListState;
 use crate::show::{self, Progress};
 
@@ -19,42 +20,43 @@ pub(crate) async fn audit(
     (storage, kie): (Option<(&MediaConfig, bool)>, Option<&KieConfig>),
 ) -> anyhow::Result<ExitCode> {
     let provider = kie.map(runtime::open_provider).transpose()?;
-    let store = runtime::open_store_for_reading(database).await?;
-    let media = storage.map(|(config, _)| runtime::open_media(config)).transpose()?;
+    let books = Books::open(database).await?;
+    let media = storage.map(|(config, _)| runtime::open_media_as_it_is(config)).transpose()?;
     let depth = match storage {
         Some((_, true)) => MediaAudit::Hash,
         _ => MediaAudit::Length,
     };
     let media = media.as_ref().map(|media| (media, depth));
     let bar = Progress::new(json, "objects and rows compared", None);
-    let mut report = operations::audit_telling(&*store, media, runtime::now(), &|more| bar.add(more)).await?;
+    let mut report =
+        operations::audit_telling(&*books.store, media, books.now(), &|more| bar.add(more)).await?;
     bar.clear();
     if let Some(provider) = provider {
-        report.provider = Some(operations::provider_note(&*store, &*provider, runtime::now()).await?);
+        report.provider = Some(operations::provider_note(&*books.store, &*provider, books.now()).await?);
     }
     show::print(json, &report, audit_text)?;
-    store.close().await;
-    Ok(if report.findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    books.close().await;
+    Ok(if report.found == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn audit_text(report: &AuditReport) -> String {
     let objects =
         report.objects_checked.map(|count| format!(", {count} objects compared")).unwrap_or_default();
     let note = report.provider.as_ref().map(|note| format!("\nnote: {}", note.note)).unwrap_or_default();
-    if report.findings.is_empty() {
+    if report.found == 0 {
         return format!("clean{objects}{note}");
     }
     let rows = report.findings.iter().map(|found| {
         vec![found.invariant.to_owned(), found.noun.to_owned(), found.id.clone(), found.detail.clone()]
     });
     let table = show::table(&["", "what", "id", "wrong"], rows);
-    format!("{table}\n{} findings{objects}{note}", report.findings.len())
+    format!("{table}\n{} findings{objects}{note}", report.found)
 }
 
 pub(crate) async fn acts(json: bool, database: &DatabaseConfig, limit: u32) -> anyhow::Result<ExitCode> {
-    let store = runtime::open_store_for_reading(database).await?;
-    let acts = store.list_acts(limit).await?;
-    store.close().await;
+    let books = Books::open(database).await?;
+    let acts = books.store.list_acts(limit).await?;
+    books.close().await;
     show::print(json, &acts, |acts| {
         let rows = acts.iter().map(|act| {
             vec![act.at.to_string(), act.command.clone(), act.subject.clone(), act.reason.clone()]
@@ -66,10 +68,10 @@ pub(crate) async fn acts(json: bool, database: &DatabaseConfig, limit: u32) -> a
 
 /// What `once` would take up, as far as slots and breaker allow.
 pub(crate) async fn due(json: bool, database: &DatabaseConfig, limit: u64) -> anyhow::Result<ExitCode> {
-    let store = runtime::open_store_for_reading(database).await?;
+    let books = Books::open(database).await?;
     let limit = u32::try_from(limit).unwrap_or(u32::MAX).min(DUE_MAX);
-    let due = store.due(runtime::now(), limit).await?;
-    store.close().await;
+    let due = books.store.due(books.now(), limit).await?;
+    books.close().await;
     let jobs: Vec<JobRow> = due.jobs.iter().map(operations::job_row).collect();
     let value = serde_json::json!({ "dry_run": true, "jobs": jobs, "deliveries": due.deliveries.len() });
     show::print(json, &value, |_| {
@@ -80,10 +82,10 @@ pub(crate) async fn due(json: bool, database: &DatabaseConfig, limit: u64) -> an
 }
 
 pub(crate) async fn status(json: bool, database: &DatabaseConfig, hours: u64) -> anyhow::Result<ExitCode> {
-    let store = runtime::open_store_for_reading(database).await?;
-    let report = operations::status(&*store, Duration::from_hours(hours), runtime::now()).await?;
+    let books = Books::open(database).await?;
+    let report = operations::status(&*books.store, Duration::from_hours(hours), books.now()).await?;
     show::print(json, &report, |report| status_text(report, hours))?;
-    store.close().await;
+    books.close().await;
     Ok(if report.alarms.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -139,19 +141,21 @@ fn status_text(report: &StatusReport, hours: u64) -> String {
 }
 
 pub(crate) async fn job(json: bool, config: &Config, id: &str, live: bool) -> anyhow::Result<ExitCode> {
-    let store = runtime::open_store_for_reading(&config.database).await?;
-    let Some(job) = operations::find_job(&*store, id).await? else {
+    let books = Books::open(&config.database).await?;
+    let Some(job) = operations::find_job(&*books.store, id).await? else {
         bail!("no job has this id or task: {id}");
     };
     let provider = live.then(|| runtime::open_provider(&config.kie)).transpose()?;
-    let report = operations::job_report(&*store, &job, provider.as_deref()).await?;
+    let report = operations::job_report(&*books.store, &job, provider.as_deref()).await?;
     show::print(json, &report, job_text)?;
-    store.close().await;
+    books.close().await;
     Ok(ExitCode::SUCCESS)
 }
 
 fn job_text(report: &JobReport) -> String {
-    let [held, captured, released, refunded] = report.money.map(runtime::Money::minor);
+    let JobMoney { held, captured, released, refunded } = report.money;
+    let [held, captured, released, refunded] =
+        [held, captured, released, refunded].map(runtime::Money::minor);
     let row = &report.job;
     let optional = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
     let attempts = report.attempts.iter().map(|one| {
@@ -177,12 +181,12 @@ fn job_text(report: &JobReport) -> String {
             optional(&one.last_error),
         ]
     });
-    let transfers = report.transfers.iter().map(|(kind, amount, key, at)| {
-        vec![kind.to_string(), amount.minor().to_string(), key.clone(), at.to_string()]
+    let transfers = report.transfers.iter().map(|one| {
+        vec![one.kind.to_string(), one.amount.minor().to_string(), one.key.clone(), one.at.to_string()]
     });
-    let timeline = report.timeline.iter().map(|(at, times, source, event, detail)| {
-        let often = if *times > 1 { format!("×{times}") } else { String::new() };
-        vec![at.to_string(), often, source.clone(), event.clone(), optional(detail)]
+    let timeline = report.timeline.iter().map(|one| {
+        let often = if one.times > 1 { format!("×{}", one.times) } else { String::new() };
+        vec![one.at.to_string(), often, one.source.clone(), one.event.clone(), optional(&one.detail)]
     });
     let live = match &report.live {
         None => String::new(),
@@ -209,18 +213,18 @@ pub(crate) async fn list(
     json: bool,
     database: &DatabaseConfig,
     state: ListState,
-    since_hours: Option<u64>,
+    since: Option<Since>,
 ) -> anyhow::Result<ExitCode> {
-    let store = runtime::open_store_for_reading(database).await?;
-    let now = runtime::now();
-    let since = since_hours.and_then(|hours| now.checked_sub(Duration::from_hours(hours)).ok());
+    let books = Books::open(database).await?;
+    let now = books.now();
+    let since = since.map(|since| since.before(now));
     let state = match state {
         ListState::Unclear => operations::ListState::Unclear,
         ListState::Stuck => operations::ListState::Stuck,
         ListState::Dead => operations::ListState::Dead,
         ListState::Failed => operations::ListState::Failed,
     };
-    let (jobs, deliveries) = operations::list_jobs(&*store, state, since, now).await?;
+    let (jobs, deliveries) = operations::list_jobs(&*books.store, state, since, now).await?;
     if state == operations::ListState::Dead {
         let value: Vec<_> = deliveries
             .iter()
@@ -240,7 +244,7 @@ pub(crate) async fn list(
         let rows: Vec<JobRow> = jobs.iter().map(operations::job_row).collect();
         show::print(json, &rows, |rows| jobs_table(rows))?;
     }
-    store.close().await;
+    books.close().await;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -6,13 +6,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
-use operations::{BackfillReport, ExportReport, Survey, VerifyReport};
+use operations::{BackfillReport, ExportReport, GivenUp, Survey, VerifyReport, WhyForeign};
 use runtime::Scope;
 use runtime::config::{DatabaseConfig, MediaConfig};
 use serde::Serialize;
 
 use super::accounts::account_id;
-use super::act::{note, stop};
+use super::act::stop;
+use super::books::Books;
 use crate::cli::Act;
 use crate::show::{self, Progress};
 
@@ -25,15 +26,13 @@ pub(crate) async fn verify(
     account: Option<&str>,
     sample: Option<u32>,
 ) -> anyhow::Result<ExitCode> {
-    let store = runtime::open_store_for_reading(database).await?;
-    let media = runtime::open_media(storage)?;
+    let (books, media) = (Books::open(database).await?, runtime::open_media_as_it_is(storage)?);
     let scope = account.map(account_id).transpose()?.map_or(Scope::All, Scope::Account);
     let bar = Progress::new(json, "objects read", sample.map(u64::from));
-    let chance = runtime::ids().chance;
-    let report =
-        operations::verify(&*store, &media, (scope, sample), &*chance, &|more| bar.add(more)).await?;
+    let (store, chance) = (&*books.store, &*books.ids.chance);
+    let report = operations::verify(store, &media, (scope, sample), chance, &|more| bar.add(more)).await?;
     bar.clear();
-    store.close().await;
+    books.close().await;
     show::print(json, &report, verify_text)?;
     Ok(if report.found == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -52,8 +51,9 @@ fn verify_text(report: &VerifyReport) -> String {
 struct Swept {
     /// Objects without rows that were deleted.
     deleted: u64,
-    /// Rows without objects that were marked as deleted.
-    marked: u64,
+    /// Rows without objects.
+    #[serde(flatten)]
+    given_up: GivenUp,
     /// Halves of uploads that were deleted.
     torn: u64,
 }
@@ -64,58 +64,68 @@ pub(crate) async fn sweep(
     (older, tombstones): (Duration, bool),
     act: &Act,
 ) -> anyhow::Result<ExitCode> {
-    let store = runtime::open_store_for_reading(database).await?;
-    let media = runtime::open_media(storage)?;
-    let times = (runtime::now(), older);
+    let (books, media) = (Books::open(database).await?, runtime::open_media_as_it_is(storage)?);
+    let (store, times) = (&*books.store, (books.now(), older));
     let bar = Progress::new(json, "objects and rows looked at", None);
-    let mut survey = operations::survey(&*store, &media, times, &|more| bar.add(more)).await?;
+    let survey = operations::survey(store, &media, times, &|more| bar.add(more)).await?;
     bar.clear();
+    let doubt = match survey.require_kinship(&media) {
+        Err(doubt) if may_act(act) => return Err(doubt.into()),
+        kinship => kinship.err(),
+    };
     let rows = if tombstones { survey.missing.len() } else { 0 };
-    let what = format!("delete {} objects and mark {rows} rows as deleted", survey.orphans.len());
-    let wanted = survey.orphans.len() + rows > 0 && is_agreed(json, &survey, act, &what)?;
+    let what = format!("delete {} objects and mark {rows} rows as deleted", survey.strays.len());
+    let wanted = may_act(act) && survey.strays.len() + rows > 0 && is_agreed(json, &survey, act, &what)?;
     let mut swept = Swept::default();
     if wanted {
-        let bar = Progress::new(json, "done", Some((survey.orphans.len() + rows) as u64));
-        swept.deleted =
-            operations::delete_orphans(&*store, &media, &survey.orphans, &|more| bar.add(more)).await?;
+        books.note("sweep", &what, act).await?;
+        let bar = Progress::new(json, "done", Some((survey.strays.len() + rows) as u64));
+        let tell = |more| bar.add(more);
+        swept.deleted = operations::delete_strays(store, &media, &survey.strays, times, &tell).await?;
         if tombstones {
-            let (why, rows) = ((act.reason.as_str(), times.0), &survey.missing);
-            swept.marked =
-                operations::give_up_rows(&*store, &media, rows, why, &|more| bar.add(more)).await?;
+            let why = (act.reason.as_str(), times.0);
+            swept.given_up = operations::give_up_rows(store, &media, &survey.missing, why, &tell).await?;
         }
         bar.clear();
     }
     if wanted || (act.yes && !act.dry_run) {
         swept.torn = operations::delete_torn(&media, times).await?;
     }
-    if swept.deleted + swept.marked + swept.torn > 0 {
-        note(&*store, "sweep", &swept.text(), act).await?;
-    }
-    store.close().await;
+    books.close().await;
     let value = serde_json::json!({ "survey": survey, "swept": swept });
-    show::print(json, &value, |_| if wanted { swept.text() } else { survey_text(&survey) })?;
-    if wanted {
-        survey.orphans.clear();
-        survey.missing.retain(|_| !tombstones);
-    }
-    let clean = survey.orphans.is_empty() && survey.missing.is_empty() && survey.foreign.is_empty();
-    Ok(if clean && !survey.more { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    show::print(json, &value, |_| {
+        let text = if wanted { swept.text() } else { survey_text(&survey) };
+        doubt.map_or_else(|| text.clone(), |doubt| format!("{text}\n{doubt}"))
+    })?;
+    let strays_left = !wanted && !survey.strays.is_empty();
+    let rows_done = wanted && tombstones;
+    let rows_left = !rows_done && !survey.missing.is_empty();
+    let others_left = !survey.foreign.is_empty() || survey.more > 0 || swept.given_up.came_back > 0;
+    let clean = !strays_left && !rows_left && !others_left;
+    Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 impl Swept {
     fn text(&self) -> String {
-        format!(
-            "{} objects and {} torn uploads deleted, {} rows marked as deleted",
-            self.deleted, self.torn, self.marked
-        )
+        let GivenUp { marked, came_back } = self.given_up;
+        let back = if came_back > 0 {
+            format!(
+                "; {came_back} files came back while their rows were marked: see the histories of their jobs"
+            )
+        } else {
+            String::new()
+        };
+        let (deleted, torn) = (self.deleted, self.torn);
+        format!("{deleted} objects and {torn} torn uploads deleted, {marked} rows marked as deleted{back}")
     }
 }
 
 /// Bytes are deleted only by a person's yes: without a terminal it must be said by --yes.
+fn may_act(act: &Act) -> bool {
+    !act.dry_run && (act.yes || std::io::stdin().is_terminal())
+}
+
 fn is_agreed(json: bool, survey: &Survey, act: &Act, what: &str) -> anyhow::Result<bool> {
-    if act.dry_run || (!act.yes && !std::io::stdin().is_terminal()) {
-        return Ok(false);
-    }
     if !json && !act.yes {
         show::line(&survey_text(survey))?;
     }
@@ -123,17 +133,20 @@ fn is_agreed(json: bool, survey: &Survey, act: &Act, what: &str) -> anyhow::Resu
 }
 
 fn survey_text(survey: &Survey) -> String {
-    let orphans = survey.orphans.iter().map(|object| {
+    let strays = survey.strays.iter().map(|object| {
         vec![
             "object without row".to_owned(),
             object.name.clone(),
             format!("{} bytes, {} h old", object.bytes, object.age_hours),
         ]
     });
-    let foreign = survey
-        .foreign
-        .iter()
-        .map(|name| vec!["not ours".to_owned(), name.clone(), "left alone; move it away".to_owned()]);
+    let foreign = survey.foreign.iter().map(|object| {
+        let why = match object.why {
+            WhyForeign::Name => "left alone; move it away",
+            WhyForeign::Account => "left alone: this database does not have its account",
+        };
+        vec!["not ours".to_owned(), object.name.clone(), why.to_owned()]
+    });
     let missing = survey.missing.iter().map(|row| {
         let owner = row.job.map_or_else(
             || format!("an upload of account {}", row.account),
@@ -141,8 +154,12 @@ fn survey_text(survey: &Survey) -> String {
         );
         vec!["row without object".to_owned(), row.object.clone(), owner]
     });
-    let rows = orphans.chain(foreign).chain(missing);
-    let more = if survey.more { "; there are more: sweep again" } else { "" };
+    let rows = strays.chain(foreign).chain(missing);
+    let more = if survey.more > 0 {
+        format!("; {} more are not listed: sweep again", survey.more)
+    } else {
+        String::new()
+    };
     let looked = format!("{} objects and {} rows looked at{more}", survey.objects, survey.rows);
     format!("{}\n{looked}", show::table(&["what", "object", ""], rows))
 }
@@ -153,8 +170,7 @@ pub(crate) async fn previews(
     backfill: bool,
     act: &Act,
 ) -> anyhow::Result<ExitCode> {
-    let store = runtime::open_store_for_reading(database).await?;
-    let media = runtime::open_media(storage)?;
+    let (books, media) = (Books::open(database).await?, runtime::open_media_as_it_is(storage)?);
     if backfill
         && !act.dry_run
         && let Some(code) = stop(json, act, "make the thumbnails that are missing")?
@@ -162,15 +178,14 @@ pub(crate) async fn previews(
         return Ok(code);
     }
     let acting = backfill && !act.dry_run;
-    let bar = Progress::new(json, "images looked at", None);
-    let (ids, maker) = (runtime::ids(), runtime::thumbnailer());
-    let report =
-        operations::backfill_previews(&*store, &media, &maker, (&ids, acting), &|more| bar.add(more)).await?;
-    bar.clear();
-    if report.made > 0 {
-        note(&*store, "previews", &format!("{} thumbnails made", report.made), act).await?;
+    if acting {
+        books.note("previews", "thumbnails that are missing are made", act).await?;
     }
-    store.close().await;
+    let (bar, maker) = (Progress::new(json, "images looked at", None), runtime::thumbnailer());
+    let (store, how) = (&*books.store, (&books.ids, acting));
+    let report = operations::backfill_previews(store, &media, &maker, how, &|more| bar.add(more)).await?;
+    bar.clear();
+    books.close().await;
     show::print(json, &report, previews_text)?;
     Ok(if report.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -193,15 +208,15 @@ pub(crate) async fn export(
     account: &str,
     out: &Path,
 ) -> anyhow::Result<ExitCode> {
-    let store = runtime::open_store_for_reading(database).await?;
-    let media = runtime::open_media(storage)?;
+    let (books, media) = (Books::open(database).await?, runtime::open_media_as_it_is(storage)?);
     let account = account_id(account)?;
     let bar = Progress::new(json, "files", None);
-    let report = operations::export(&*store, &media, account, (out, runtime::now()), &|more| bar.add(more))
+    let (store, out_at) = (&*books.store, (out, books.now()));
+    let report = operations::export(store, &media, account, out_at, &|more| bar.add(more))
         .await
         .with_context(|| format!("account {account} was not exported"))?;
     bar.clear();
-    store.close().await;
+    books.close().await;
     show::print(json, &report, |report| export_text(report, out))?;
     Ok(if report.missing.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

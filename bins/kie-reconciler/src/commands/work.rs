@@ -7,7 +7,6 @@ use anyhow::Context;
 use operations::{Check, SmokeOptions, SmokeStep};
 use runtime::PassReport;
 use runtime::config::Config;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::act::{note, stop};
@@ -15,10 +14,12 @@ use crate::cli::Act;
 use crate::show::{self, Progress};
 
 pub(crate) async fn once(json: bool, config: &Config, limit: u64) -> anyhow::Result<ExitCode> {
+    let signals = TaskTracker::new();
+    let stop = runtime::shutdown_token(&signals)?;
     let services = runtime::open_services(config).await?;
     let worker = services.worker("kie-reconciler once");
     let bar = Progress::new(json, "steps and deliveries", None);
-    let working = worker.run_until_idle(limit);
+    let working = worker.pass(limit, &stop);
     let mut working = std::pin::pin!(working);
     let mut beat = tokio::time::interval(Duration::from_millis(200));
     let report = loop {
@@ -56,9 +57,9 @@ fn show_pass(json: bool, report: PassReport) -> anyhow::Result<ExitCode> {
 }
 
 pub(crate) async fn check(json: bool, config: &Config) -> anyhow::Result<ExitCode> {
-    let checks = match runtime::open_services(config).await {
+    let checks = match runtime::open_services_as_it_is(config).await {
         Ok(services) => {
-            let mut checks = operations::check(&services.lifecycle, &services.media).await;
+            let mut checks = operations::check(&services.lifecycle, &services.media, services.skew()).await;
             checks.extend(runtime::check_outside(config).await);
             services.close().await;
             checks
@@ -105,14 +106,16 @@ pub(crate) async fn smoke(
             operations::add_account(lifecycle.store(), lifecycle.ids(), external, name, None, false).await?;
         added.id.parse()?
     };
-    note(lifecycle.store(), "smoke", &models.join(", "), act).await?;
+    let trace = (lifecycle.store(), lifecycle.ids().now());
+    note(trace, ("smoke", &models.join(", ")), act).await?;
     let orders = models.into_iter().map(|model| (model, None)).collect();
     let options =
         SmokeOptions { account, orders, recipients: Vec::new(), patience: Duration::from_mins(minutes) };
-    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+    let tasks = TaskTracker::new();
+    let stop = runtime::shutdown_token(&tasks)?;
     let (worker, token) = (services.worker("kie-reconciler smoke"), stop.clone());
     tasks.spawn(async move { worker.run(token).await });
-    let lines = operations::smoke(&lifecycle, &options, |step| {
+    let ordering = operations::smoke(&lifecycle, &options, |step| {
         if !json {
             let text = match step {
                 SmokeStep::Ordered(job) => format!("ordered {} as {}", job.model, job.id),
@@ -121,8 +124,11 @@ pub(crate) async fn smoke(
             // Progress is a courtesy; the lines at the end are the result.
             let _ = show::line(&text);
         }
-    })
-    .await;
+    });
+    let lines = tokio::select! {
+        lines = ordering => lines,
+        () = stop.cancelled() => Err(anyhow::anyhow!("stopped; what was ordered goes on when a worker runs")),
+    };
     stop.cancel();
     tasks.close();
     tasks.wait().await;

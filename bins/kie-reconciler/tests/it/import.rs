@@ -67,6 +67,10 @@ async fn an_operator_takes_a_shop_over() {
     let unsaid = shop.run(&["import", "old.db"]).await;
     assert_eq!(code(&unsaid), 2);
     assert!(text(&unsaid).contains("say --holds"), "{}", text(&unsaid));
+    let early = shop.run(&["import", "old.db", "--holds", "beside", "--dry-run"]).await;
+    assert!(code(&early) == 2 && text(&early).contains("there is no database"), "{}", text(&early));
+    assert!(!shop.folder.path().join("kie.db").exists(), "nothing was made");
+    assert_eq!(code(&shop.run(&["once"]).await), 0, "a worker makes it");
 
     let dry = shop.run(&["import", "old.db", "--holds", "beside", "--dry-run"]).await;
     let told = text(&dry);

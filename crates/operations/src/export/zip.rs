@@ -13,11 +13,9 @@ use zip::{CompressionMethod, ZipWriter};
 
 /// Pieces that may wait for the disk.
 const WAITING: usize = 16;
-/// Files longer than this need the long form of an entry.
-const LONG: u64 = u32::MAX as u64 / 2;
 
 enum Part {
-    Begin { name: String, bytes: u64 },
+    Begin(String),
     Bytes(Bytes),
     Abort,
     Manifest(String),
@@ -40,9 +38,9 @@ impl ZipFile {
         Ok(Self { parts, writing })
     }
 
-    /// Begins a file of about this length.
-    pub(super) async fn begin(&mut self, name: String, bytes: u64) -> anyhow::Result<()> {
-        self.send(Part::Begin { name, bytes }).await
+    /// Begins a file.
+    pub(super) async fn begin(&mut self, name: String) -> anyhow::Result<()> {
+        self.send(Part::Begin(name)).await
     }
 
     /// More bytes of the file that was begun.
@@ -86,21 +84,21 @@ fn write(
     let mut zip = ZipWriter::new(file);
     while let Some(part) = parts.blocking_recv() {
         match part {
-            Part::Begin { name, bytes } => zip.start_file(name, options(bytes))?,
+            Part::Begin(name) => zip.start_file(name, options())?,
             Part::Bytes(bytes) => zip.write_all(&bytes)?,
             Part::Abort => zip.abort_file()?,
             Part::Manifest(text) => manifest.write_all(text.as_bytes())?,
         }
     }
-    let bytes = manifest.stream_position()?;
     manifest.seek(SeekFrom::Start(0))?;
-    zip.start_file("manifest.json", options(bytes))?;
+    zip.start_file("manifest.json", options())?;
     std::io::copy(&mut manifest, &mut zip)?;
     let file = zip.finish()?;
     file.as_file().sync_all()?;
     Ok(file)
 }
 
-fn options(bytes: u64) -> SimpleFileOptions {
-    SimpleFileOptions::default().compression_method(CompressionMethod::Stored).large_file(bytes > LONG)
+/// The long form of an entry for every file: how long one really is shows when its bytes have come.
+fn options() -> SimpleFileOptions {
+    SimpleFileOptions::default().compression_method(CompressionMethod::Stored).large_file(true)
 }
