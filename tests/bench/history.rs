@@ -8,6 +8,7 @@ use clap::Parser;
 use runtime::Services;
 use runtime::config::Config;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqliteConnection};
+use tokio_util::sync::CancellationToken;
 
 use crate::scratch::Scratch;
 use crate::table::{Figure, median, say, spread};
@@ -125,7 +126,7 @@ impl Past {
         let worker = self.services.worker("bench");
         let begun = Instant::now();
         for _ in 0..IDLE {
-            worker.run_until_idle(u64::MAX).await?;
+            worker.run_until_idle(u64::MAX, &CancellationToken::new()).await?;
         }
         self.idle_us.push(begun.elapsed().as_secs_f64() * 1e6 / f64::from(IDLE));
         anyhow::ensure!(worker.report().steps == 0, "something was due");
@@ -136,7 +137,7 @@ impl Past {
         run(&self.url, self.wake.clone()).await?;
         let worker = self.services.worker("bench");
         let begun = Instant::now();
-        let report = worker.run_until_idle(u64::MAX).await?;
+        let report = worker.run_until_idle(u64::MAX, &CancellationToken::new()).await?;
         self.busy_ms.push(begun.elapsed().as_secs_f64() * 1e3);
         anyhow::ensure!((report.steps, report.failures) == (DUE, 0), "the pass did {report:?}");
         Ok(())

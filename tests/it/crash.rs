@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use acceptance::{Db, IMAGE, PATIENCE, World, prompt, stories, until};
 use futures_util::future::join_all;
+use reqwest::Method;
 use serde_json::Value;
 
 use crate::repo;
@@ -42,6 +43,11 @@ stories! {
 
     async fn f41_killed_around_an_upload_it_can_be_sent_again(db) {
         killed_at_each(db, rows::UPLOADING, "2h").await;
+    }
+
+    async fn f41_stopped_in_the_middle_of_the_purge_the_bytes_go_in_a_later_round(db) {
+        let cases = rows::PURGING.iter().flat_map(|point| ["kill", "error", "delay:40"].map(|action| (*point, action)));
+        join_all(cases.map(|(point, action)| purged_despite(db, point, action))).await;
     }
 
     async fn f23_killed_at_every_statement_that_settles_a_job_the_money_moves_once(db) {
@@ -138,6 +144,41 @@ async fn killed_at(world: &mut World, row: &Row) {
     world.audit_clean().await;
 }
 
+async fn purged_despite(db: Db, point: &str, action: &str) {
+    let mut world = with_fail_points(db, "2h").await;
+    let customer = world.account_with("1.00").await;
+    let job = customer.order(IMAGE, prompt("not wanted any more")).await;
+    let job = customer.until_told(job.id()).await;
+    customer.send(customer.request(Method::DELETE, &format!("/v1/jobs/{}", job.id()))).await.expect(204);
+    let assets = world.store.assets_of(&[job.id().parse().unwrap()]).await.unwrap();
+    let objects = [Some(&assets[0].object), assets[0].thumbnail.as_ref()].map(|name| name.unwrap().clone());
+    world.program(0).terminate().await;
+    world.advance(Duration::from_hours(24 * 31));
+    world.arm(0, &format!("{point}={action}"));
+    // A program keeps house when it starts.
+    world.start_program(0);
+    if action == "kill" {
+        world.until_killed(0).await;
+    } else {
+        until("the point is reached", async || world.reached(0).iter().any(|at| at == point).then_some(()))
+            .await;
+        world.program(0).terminate().await;
+    }
+    world.disarm(0);
+    world.restart_program(0).await;
+    until("the bytes are gone", async || {
+        let looks = objects.iter().map(|name| world.media.head(name));
+        join_all(looks).await.iter().all(Result::is_err).then_some(())
+    })
+    .await;
+    let asset = world.store.assets_of(&[job.id().parse().unwrap()]).await.unwrap().remove(0);
+    assert!(
+        asset.deleted_at.is_some() && asset.sha256.is_some(),
+        "a tombstone with the hash stays: {asset:?}"
+    );
+    world.finish().await;
+}
+
 /// Does every act so often while all points are armed with this action, and lets all time limits pass.
 async fn at_every_point(db: Db, action: &str, times: usize) -> (World, Vec<Case>, Vec<Value>) {
     const UNCLEAR_AFTER: Duration = Duration::from_mins(10);
@@ -201,6 +242,7 @@ fn every_fail_point_of_the_code_is_in_the_list_once_and_some_story_dies_there() 
     }
     let died: BTreeSet<&str> =
         rows::STORIES.iter().copied().flatten().map(|row| row.point.split(':').next().unwrap()).collect();
+    let died: BTreeSet<&str> = died.into_iter().chain(rows::PURGING.iter().copied()).collect();
     assert_eq!(
         marked.iter().map(String::as_str).collect::<BTreeSet<_>>(),
         known,

@@ -1,9 +1,11 @@
 //! Money: the last coin, double clicks, frozen prices, refunds, top-ups.
 
 use acceptance::{IMAGE, IMAGES, World, prompt, stories};
-use domain::Role;
+use domain::{Money, Role};
 use futures_util::future::join_all;
+use ledger::{LedgerError, Reversal};
 use serde_json::json;
+use store::Credited;
 
 stories! {
     async fn f20_a_hundred_parallel_orders_on_the_last_coins_give_exactly_what_can_be_paid(db) {
@@ -126,6 +128,24 @@ stories! {
         let nobody = reqwest::Client::builder().build().unwrap().post(format!("{}{path}", world.url)).json(&body);
         assert_eq!(nobody.header("idempotency-key", "payment-4").send().await.unwrap().status(), 401);
         assert_eq!((customer.balance().await, stranger.balance().await), ((600, 0), (100, 0)));
+        world.finish().await;
+    }
+
+    async fn a_repeated_reversal_is_the_first_one_whatever_the_balance_is_now(db) {
+        let world = World::builder(db).start().await;
+        let customer = world.account_with("5.00").await;
+        customer.order_and_wait(IMAGE, prompt("spent")).await;
+        let amount = Money::from_minor(500);
+        let reversal = Reversal { account: customer.id, amount, key: "chargeback-1", reason: "chargeback" };
+        let reverse = async |reversal: &Reversal<'_>| ledger::reverse(&*world.store, &world.ids(), reversal).await;
+        let Ok(Credited::Applied(first)) = reverse(&reversal).await else { panic!("it is new") };
+        assert_eq!(first.iter().map(|one| one.amount.minor()).collect::<Vec<_>>(), [400, 100]);
+        let ids = (&world.ids(), customer.id);
+        operations::top_up(&*world.store, ids.0, ids.1, "9.00", ("paid-again", "a story")).await.unwrap();
+        assert_eq!(reverse(&reversal).await.unwrap(), Credited::Replayed(first));
+        let other = Reversal { amount: Money::from_minor(400), ..reversal };
+        assert!(matches!(reverse(&other).await, Err(LedgerError::KeyReused)));
+        assert_eq!(customer.balance().await, (900, 0));
         world.finish().await;
     }
 

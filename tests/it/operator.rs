@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use acceptance::{Customer, Db, IMAGE, Job, World, prompt, stories, until};
-use domain::{AssetId, JobId};
+use domain::{AccountId, AssetId, JobId};
 use kie_client::callback;
 use kie_sim::TaskView;
 use lifecycle::SecretKeys;
@@ -81,7 +81,7 @@ stories! {
         world.reconciler(&["account", "recount", &account, "--reason", "edited by hand"]).await.expect(0);
         world.reconciler(&["retry", broken.whole.id(), "--reason", "the bucket lost it"]).await.expect(0);
         let survey = world.reconciler(&["sweep", "--json"]).await.json(1);
-        assert_eq!((&survey["survey"]["orphans"][0]["name"], &survey["swept"]["deleted"]), (&json!(broken.stray), &json!(0)));
+        assert_eq!((&survey["survey"]["strays"][0]["name"], &survey["swept"]["deleted"]), (&json!(broken.stray), &json!(0)));
         assert!(world.path("media").join(&broken.stray).exists(), "nothing is deleted without a yes");
         world.reconciler(&["sweep", "--yes"]).await.expect(1);
         assert!(!world.path("media").join(&broken.stray).exists());
@@ -148,10 +148,14 @@ stories! {
 
     async fn a_file_that_cannot_be_had_again_is_refunded_and_given_up(db) {
         let world = World::builder(db).start().await;
-        let customer = world.account_with("1.00").await;
+        let customer = world.account_with("2.00").await;
         let job = customer.order_and_wait(IMAGE, prompt("lost for good")).await;
         customer.until_told(job.id()).await;
         std::fs::remove_file(object(&world, &job).await).unwrap();
+        let refused = world.reconciler(&["sweep", "--tombstones", "--yes"]).await;
+        assert!(refused.code == 2 && refused.err.contains("only 0 of 1 stored files are in"), "{refused:?}");
+        let other = customer.order_and_wait(IMAGE, prompt("kept")).await;
+        customer.until_told(other.id()).await;
         world.fault("result=404");
         let said = world.reconciler(&["retry", job.id(), "--json"]).await.json(1);
         assert_eq!(said[0]["restored"], false, "{said}");
@@ -163,6 +167,51 @@ stories! {
         let timeline = world.reconciler(&["job", job.id()]).await.expect(0);
         assert!(timeline.contains("is given up: refunded"), "{timeline}");
         assert_eq!(customer.balance().await, (100, 0));
+        world.finish().await;
+    }
+
+    async fn storage_of_another_shop_is_told_and_not_touched(db) {
+        let world = World::builder(db).start().await;
+        let customer = world.account_with("5.00").await;
+        let job = customer.order_and_wait(IMAGE, prompt("ours")).await;
+        customer.until_told(job.id()).await;
+        let (now, ids) = (world.now(), world.ids());
+        let (account, asset) = (AccountId::generate(now, &*ids.chance), AssetId::generate(now, &*ids.chance));
+        let name = format!("{account}/image/{asset}");
+        let theirs = |folder: &str| {
+            let path = world.path(folder).join(&name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, b"bytes").unwrap();
+            written_hours_ago(&world, &path, 2);
+            path
+        };
+        // The whole folder is another shop's: its objects are strange, and ours are not there.
+        let there = theirs("theirs");
+        let url = format!("file://{}", world.path("theirs").display());
+        let refused = world.reconciler(&["sweep", "--tombstones", "--yes", "--media-url", &url]).await;
+        assert!(refused.code == 2 && refused.err.contains("is MEDIA_URL right"), "{refused:?}");
+        let looked = world.reconciler(&["sweep", "--tombstones", "--media-url", &url]).await.expect(1);
+        assert!(looked.contains("is MEDIA_URL right") && looked.contains("does not have its account"), "{looked}");
+        assert!(there.exists() && object(&world, &job).await.exists());
+        // Two shops share one folder.
+        let beside = theirs("media");
+        let swept = world.reconciler(&["sweep", "--yes", "--json"]).await.json(1);
+        let foreign = &swept["survey"]["foreign"][0];
+        assert_eq!((&foreign["name"], &foreign["why"]), (&json!(name), &json!("account")), "{swept}");
+        let audit = world.reconciler(&["audit", "--media"]).await.expect(1);
+        assert!(audit.contains(&name) && audit.contains("1 findings"), "{audit}");
+        assert!(beside.exists());
+        std::fs::remove_file(beside).unwrap();
+        // A folder that is not there is not made.
+        let url = format!("file://{}", world.path("absent").display());
+        let looks: [&[&str]; 5] =
+            [&["verify"], &["audit", "--media"], &["sweep", "--yes"], &["previews"], &["retry", job.id()]];
+        for words in looks {
+            let words: Vec<&str> = words.iter().copied().chain(["--media-url", &url]).collect();
+            let refused = world.reconciler(&words).await;
+            assert!(refused.code == 2 && refused.err.contains("is MEDIA_URL right"), "{words:?} {refused:?}");
+        }
+        assert!(!world.path("absent").exists());
         world.finish().await;
     }
 }

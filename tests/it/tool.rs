@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::time::Duration;
 
-use acceptance::{IMAGE, Media, Shop, VIDEO, World, prompt, stories, until};
+use acceptance::{Db, IMAGE, Media, Shop, VIDEO, World, prompt, stories, until};
 use domain::Role;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -229,6 +229,172 @@ stories! {
         let error: Value = serde_json::from_str(refused.err.trim()).unwrap();
         assert!(refused.code == 2 && error["error"].is_string(), "{refused:?}");
         world.finish().await;
+    }
+
+    async fn nothing_is_made_or_migrated_by_those_who_look_or_decide(db) {
+        let mut world = World::builder(db).start().await;
+        world.stop_shop(0).await;
+        world.store.close().await;
+        // Of an older version.
+        world.edit(match db {
+            Db::Sqlite => "delete from _sqlx_migrations where version = (select max(version) from _sqlx_migrations)",
+            Db::Postgres => "delete from kie.migration where version = (select max(version) from kie.migration)",
+        }).await;
+        let file = world.path("kie.db");
+        let before = std::fs::read(&file).ok();
+        refused_as_it_is(&world, "of this version once").await;
+        assert!(std::fs::read(&file).ok() == before, "the file is as it was");
+        // Not there at all.
+        remove(&world, db).await;
+        refused_as_it_is(&world, "once").await;
+        match db {
+            Db::Sqlite => assert!(!file.exists()),
+            Db::Postgres => world.edit("create schema kie; drop schema kie").await,
+        }
+        world.start_shop(0, &[]).await;
+        world.store = world.open_store().await.unwrap();
+        world.finish().await;
+    }
+
+    async fn a_storage_that_does_not_answer_is_no_finding(db) {
+        let mut world = World::builder(db).media(Media::S3).start().await;
+        let customer = world.account_with("1.00").await;
+        let job = customer.order_and_wait(IMAGE, prompt("out of reach")).await;
+        customer.until_told(job.id()).await;
+        world.storage.as_mut().unwrap().stop().await;
+        let looks: [&[&str]; 4] =
+            [&["audit", "--media"], &["audit", "--media", "--hash"], &["verify"], &["sweep", "--tombstones", "--yes"]];
+        for said in join_all(looks.map(|words| world.reconciler(words))).await {
+            assert!(said.code == 2 && said.err.contains("the storage"), "{said:?}");
+        }
+        world.storage.as_mut().unwrap().resume().await;
+        let audit = world.reconciler(&["audit", "--media", "--json"]).await.json(0);
+        assert_eq!((&audit["found"], &audit["objects_checked"]), (&json!(0), &json!(1)));
+        world.finish().await;
+    }
+
+    async fn what_is_given_up_while_the_audit_looks_is_no_finding(db) {
+        let world = World::builder(db).start().await;
+        let customer = world.account_with("1.00").await;
+        let job = customer.order_and_wait(IMAGE, prompt("on its way out")).await;
+        customer.until_told(job.id()).await;
+        let asset = world.store.assets_of(&[job.id().parse().unwrap()]).await.unwrap().remove(0);
+        world.media.delete(&asset.object).await.unwrap();
+        let (store, now) = (&*world.store, world.now());
+        let media = (&world.media, operations::MediaAudit::Length);
+        let found = operations::audit(store, Some(media), now).await.unwrap();
+        assert_eq!((found.found, found.findings[0].id.clone()), (1, asset.id.to_string()));
+        // As housekeeping does it, right after the audit saw that the object is gone.
+        let purge = |_looked: u64| {
+            let marking = store.give_up_asset(asset.id, now);
+            tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(marking)).unwrap();
+        };
+        let clean = operations::audit_telling(store, Some(media), now, &purge).await.unwrap();
+        assert_eq!((clean.found, clean.findings), (0, Vec::new()));
+        world.finish().await;
+    }
+
+    async fn no_deed_is_without_its_trace(db) {
+        let world = World::builder(db).start().await;
+        let customer = world.account_with("1.00").await;
+        let id = customer.id.to_string();
+        let tokens = world.store.list_tokens(customer.id).await.unwrap();
+        for _ in 0..3 {
+            world.store.count_refusal(VIDEO, 3, world.now()).await.unwrap();
+        }
+        world.edit("update kie.account set available = available + 1").await;
+        world.edit(match db {
+            Db::Sqlite => "create trigger full before insert on act begin select raise(abort, 'full'); end",
+            Db::Postgres => "alter table kie.act add constraint is_full check (false) not valid",
+        }).await;
+        let token = tokens[0].id.to_string();
+        let deeds: [&[&str]; 5] = [
+            &["account", "token", &id, "--role", "operator"],
+            &["account", "revoke", &id, &token],
+            &["account", "recount", &id],
+            &["account", "erase", &id],
+            &["catalogue", "sell", VIDEO],
+        ];
+        for words in deeds {
+            let said = world.reconciler(words).await;
+            assert_eq!((said.code, said.out.as_str()), (2, ""), "{words:?} {said:?}");
+        }
+        assert_eq!(world.store.list_tokens(customer.id).await.unwrap(), tokens);
+        let account = world.store.find_account(customer.id).await.unwrap().unwrap();
+        assert_eq!((account.closed_at, account.available.minor()), (None, 101));
+        assert_eq!(world.store.models_off_sale().await.unwrap().len(), 1);
+        world.edit(match db {
+            Db::Sqlite => "drop trigger full",
+            Db::Postgres => "alter table kie.act drop constraint is_full",
+        }).await;
+        world.reconciler(&["account", "recount", &id]).await.expect(0);
+        let acts = world.store.list_acts(10).await.unwrap();
+        assert!(acts.len() == 1 && acts[0].subject.contains("available 101"), "{acts:?}");
+        world.reconciler(&["account", "erase", &id]).await.expect(0);
+        let closed = world.reconciler(&["account", "token", &id, "--role", "customer"]).await;
+        assert!(closed.code == 2 && closed.err.contains("is closed"), "{closed:?}");
+        assert_eq!(world.store.list_acts(10).await.unwrap().len(), 2, "nor a trace without its deed");
+        world.finish().await;
+    }
+
+    async fn trouble_is_listed_since_a_time(db) {
+        let world = World::builder(db).start().await;
+        let customer = world.account_with("1.00").await;
+        let job = customer.order_and_wait(IMAGE, prompt("[sim:moderation] naughty")).await;
+        let list = async |since: &str| {
+            world.reconciler(&["list", "--state", "failed", "--since", since, "--json"]).await
+        };
+        for (since, count) in [("2h", 1), ("2020-01-01T00:00:00Z", 1), ("2100-01-01T00:00:00Z", 0)] {
+            let rows = list(since).await.json(0);
+            assert_eq!(rows.as_array().unwrap().len(), count, "{since}");
+        }
+        let wrong = list("yesterday").await;
+        assert!(wrong.code == 2 && wrong.err.contains("neither a duration such as 2h"), "{wrong:?}");
+        let shown = world.reconciler(&["job", job.id(), "--json"]).await.json(0);
+        assert_eq!((&shown["money"]["held"], &shown["money"]["released"]), (&json!(100), &json!(100)));
+        assert_eq!((&shown["transfers"][0]["kind"], &shown["transfers"][0]["amount"]), (&json!("hold"), &json!(100)));
+        assert_eq!(shown["timeline"][0]["event"], "job.created");
+        world.finish().await;
+    }
+}
+
+/// Everything that looks or decides refuses a database that is not as this program knows it, with these words.
+async fn refused_as_it_is(world: &World, words: &str) {
+    let id = "01990000-0000-7000-8000-000000000001";
+    let all: [&[&str]; 15] = [
+        &["status"],
+        &["audit", "--media"],
+        &["verify"],
+        &["sweep", "--yes"],
+        &["previews", "--backfill"],
+        &["list", "--state", "stuck"],
+        &["once", "--dry-run"],
+        &["job", id],
+        &["retry", id, "--dry-run"],
+        &["retry", id],
+        &["resolve", id, "--release"],
+        &["redeliver", id],
+        &["account", "list"],
+        &["account", "token", id, "--role", "operator"],
+        &["account", "topup", id, "1.00", "--key", "k"],
+    ];
+    for one in all {
+        let said = world.reconciler(one).await;
+        assert!(said.code == 2 && said.err.contains(words), "{one:?} {said:?}");
+    }
+    let checked = world.reconciler(&["check"]).await.expect(1);
+    assert!(checked.contains("BAD") && checked.contains("the database cannot be opened"), "{checked}");
+}
+
+/// Takes the database away; nobody has it open.
+async fn remove(world: &World, db: Db) {
+    match db {
+        Db::Postgres => world.edit("drop schema kie cascade").await,
+        Db::Sqlite => {
+            for ending in ["", "-wal", "-shm"] {
+                drop(std::fs::remove_file(world.path(&format!("kie.db{ending}"))));
+            }
+        }
     }
 }
 

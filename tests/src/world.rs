@@ -293,13 +293,18 @@ impl World {
 
     /// Starts a stopped program again, with the clock of this world, and waits until it answers.
     pub async fn restart_program(&mut self, index: usize) {
+        self.start_program(index);
         let base = format!("http://{}", self.addresses[index]);
         let http = self.http.clone();
+        self.program(index).wait_until_ready(&http, &base).await;
+    }
+
+    /// The same without the wait.
+    pub fn start_program(&mut self, index: usize) {
         let ahead = self.ahead();
         let program = self.program(index);
         program.set_ahead(ahead);
         program.start();
-        program.wait_until_ready(&http, &base).await;
     }
 
     /// Stops an instance in this process.

@@ -137,10 +137,14 @@ pub(super) const STORING: &[Row] = &[
     row("sqlite.record.told:storing", PLAIN, End::Done),
     row("step.recorded:storing", PLAIN, End::Done),
     row("keep.begun", PLAIN, End::Done),
+    row("keep.landed", PLAIN, End::Done),
     row("keep.copied", PLAIN, End::Done),
     row("sqlite.asset.stored", PLAIN, End::Done),
     row("keep.stored", PLAIN, End::Done),
 ];
+
+/// While the bytes of what its owner hid long ago are deleted.
+pub(super) const PURGING: &[&str] = &["house.marked", "house.deleted"];
 
 /// Where money moves at the end of a job.
 pub(super) const SETTLING: &[Row] = &[

@@ -101,7 +101,7 @@ impl Stage {
             ("--database-url".to_owned(), Cluster::url(cluster.address())),
             ("--database-pool-max".to_owned(), "4".to_owned()),
         ];
-        let store = runtime::open_store_for_reading(&crate::instance::config(&flags).database).await.unwrap();
+        let store = runtime::open_store_as_it_is(&crate::instance::config(&flags).database).await.unwrap();
         Self {
             cluster,
             storage: Mutex::new(storage),
