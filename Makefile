@@ -36,7 +36,7 @@ chaos: ## Kills and cuts everything of a shop under load (CHAOS_JOBS, CHAOS_KILL
 	cargo build --release --package kie-web --package kie-reconciler --package kie-sim --package acceptance --bins
 	"$${CARGO_TARGET_DIR:-target}/release/chaos"
 
-fuzz: ## Runs every fuzzer for FUZZ_SECONDS (default 300); needs a nightly compiler
+fuzz: ## Runs every fuzzer for FUZZ_SECONDS (default 300); takes a nightly compiler, if there is one
 	tests/scripts/fuzz.sh
 
 package: ## Packs the published crates, and uses kie-client from an empty crate elsewhere

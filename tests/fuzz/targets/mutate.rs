@@ -29,7 +29,7 @@ impl Chance {
 }
 
 /// Names that some reader looks for.
-const NAMES: [&str; 44] = [
+const NAMES: [&str; 99] = [
     "taskId",
     "task_id",
     "recordId",
@@ -74,9 +74,64 @@ const NAMES: [&str; 44] = [
     "when",
     "credits",
     "times",
+    "method",
+    "path",
+    "headers",
+    "body",
+    "raw",
+    "authorization",
+    "content-type",
+    "idempotency-key",
+    "cookie",
+    "accept",
+    "range",
+    "last-event-id",
+    "if-none-match",
+    "x-forwarded-for",
+    "origin",
+    "model",
+    "input",
+    "count",
+    "draft",
+    "deliver",
+    "channel",
+    "chat_id",
+    "amount",
+    "currency",
+    "reason",
+    "action",
+    "role",
+    "favourite",
+    "hidden",
+    "external_id",
+    "telegram_id",
+    "name",
+    "generations",
+    "jobs",
+    "generation_jobs",
+    "users",
+    "later",
+    "options",
+    "id",
+    "user_id",
+    "kie_task_id",
+    "model_id",
+    "kind",
+    "balance_rub",
+    "hold_rub",
+    "price",
+    "asset_url",
+    "result_urls",
+    "error",
+    "idempotency_key",
+    "delivered_at",
+    "created_at",
+    "bytes",
+    "keep",
+    "beside",
 ];
 
-const TEXTS: [&str; 16] = [
+const TEXTS: [&str; 35] = [
     "",
     " ",
     "success",
@@ -93,6 +148,25 @@ const TEXTS: [&str; 16] = [
     "#",
     "^(a+)+$",
     "#/properties/prompt",
+    "{job}",
+    "{done}",
+    "{other}",
+    "Bearer {customer}",
+    "Bearer {operator}",
+    "multipart/form-data; boundary=x",
+    "bytes=1-",
+    "%ff",
+    "../%2e%2e/",
+    "?account=",
+    "gone-1",
+    "trouble",
+    "https://h.example/gone.png",
+    "s3://old/a.png",
+    "running",
+    "draft",
+    "99999999999999999999",
+    "10.999999999",
+    "2025-03-01 12:00:00+00",
 ];
 
 /// A changed copy, at most `max` bytes.
@@ -156,7 +230,7 @@ fn change(root: &mut Value, chance: &mut Chance) {
             _ => return,
         };
     }
-    match (chance.below(8), &mut *at) {
+    match (chance.below(9), &mut *at) {
         (0, Value::Object(map)) => rename(map, chance),
         (1, Value::Object(map)) => {
             let name = (*chance.pick(&NAMES)).to_owned();
@@ -175,6 +249,11 @@ fn change(root: &mut Value, chance: &mut Chance) {
         (4, value) => *value = Value::String(value.to_string()),
         (5, value) => *value = json!({*chance.pick(&NAMES): value.take()}),
         (6, value) => *value = whole.unwrap_or(Value::Null),
+        (7, Value::String(text)) => {
+            let places: Vec<usize> = text.char_indices().map(|(at, _)| at).collect();
+            let at = if places.is_empty() { 0 } else { *chance.pick(&places) };
+            text.insert_str(at, TEXTS[chance.below(TEXTS.len())]);
+        }
         (_, value) => *value = leaf(chance),
     }
 }
