@@ -103,7 +103,6 @@ pub(super) const ADOPTED: &[Row] = &[
     row("sqlite.record.told:running", PLAIN, End::Adopted),
     row("step.made:unclear", LOST, End::Adopted),
     row("sqlite.record.patched:unclear", LOST, End::Adopted),
-    row("sqlite.record.answered:unclear", LOST, End::Adopted),
     row("sqlite.record.told:unclear", LOST, End::Adopted),
     row("step.recorded:unclear", LOST, End::Adopted),
     row("adopt.read", LOST, End::Adopted),

@@ -182,6 +182,12 @@ impl Kie {
         due
     }
 
+    /// A callback that was not taken sets out again after a minute.
+    pub(crate) fn send_again(&self, post: Post) {
+        let at = self.clock.now().saturating_add(Duration::from_mins(1)).unwrap();
+        self.lock().posts.push(Post { at, ..post });
+    }
+
     fn make(
         &self,
         state: &mut State,

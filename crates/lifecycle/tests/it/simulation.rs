@@ -169,7 +169,7 @@ impl Sim {
             self.world.set(if self.dice.odds(0.7) { next.min(soon) } else { soon });
         }
         self.tell("it is now");
-        self.world.receive_posts().await;
+        self.receive_callbacks();
     }
 }
 

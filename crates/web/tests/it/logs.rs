@@ -41,6 +41,8 @@ fn one_line_per_request_and_no_secret_in_any() {
         .with_max_level(tracing::Level::INFO)
         .with_ansi(false)
         .finish();
+    // While there is but one, the thread that comes to a line first decides for all threads whether it is written.
+    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     let _kept = tracing::subscriber::set_default(subscriber);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let secrets = runtime.block_on(provoke().with_current_subscriber());

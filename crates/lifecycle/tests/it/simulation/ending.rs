@@ -7,6 +7,7 @@ use domain::{AssetState, DeliveryState, Job, JobState, Scope, Timestamp};
 use lifecycle::{Decision, Policy, UnclearPolicy};
 use store::{AssetStore, DeliveryStore, JobStore, TransferFilter, TransferStore};
 
+use super::told::Answers;
 use super::{DAY, Sim};
 
 impl Sim {
@@ -61,7 +62,8 @@ impl Sim {
         for job in self.jobs().await {
             known.extend(self.world.attempts(job.id).await.into_iter().filter_map(|attempt| attempt.task_id));
         }
-        for post in self.world.kept().iter().filter(|post| post.genuine && !known.contains(&post.task)) {
+        let kept = self.kept_callbacks();
+        for post in kept.iter().filter(|post| post.genuine && !known.contains(&post.task)) {
             let (id, number) = self.world.life.keys().read_callback_token(&post.token).unwrap();
             let job = self.world.job(id).await;
             let surplus = job.task_id.is_some() || job.state == JobState::Canceled;
@@ -79,6 +81,8 @@ impl Sim {
     /// A month after owners hid some of their works: house is kept in bad weather, by workers that die, while owners
     /// change their minds; then exactly the bytes that must go are gone.
     pub(super) async fn purge(&mut self) {
+        // What was restored in the storm is hidden again.
+        self.told = Answers::default();
         for job in self.jobs().await {
             if self.dice.odds(0.6) {
                 self.hide(job.id, job.account, true);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use domain::{AccountId, AssetId, Job, JobId, JobState, Money, Scope};
 use ledger::Refund;
-use lifecycle::{Decision, OrderRequest};
+use lifecycle::{CallbackOutcome, CallbackRequest, Decision, OrderRequest};
 use serde_json::json;
 use store::{AssetStore, Credited, Flags, JobStore};
 
@@ -24,6 +24,29 @@ impl Sim {
     fn ask(&mut self, what: impl std::fmt::Display, request: impl Future<Output = ()> + 'static) {
         self.tell(what);
         self.crews[FRONT].push(Box::pin(request));
+    }
+
+    /// The callbacks that have set out by now come in; one that is answered 503 comes again.
+    pub(super) fn receive_callbacks(&mut self) {
+        for post in self.world.kie.take_posts() {
+            let (life, kie, told) = (self.world.life.clone(), self.world.kie.clone(), self.told.clone());
+            self.ask(format!("callback of {}", post.task), async move {
+                let (token, body) = (post.token.as_str(), Some(post.body.as_slice()));
+                let request = CallbackRequest {
+                    token,
+                    body,
+                    query: None,
+                    timestamp: None,
+                    signature: None,
+                    hmac_key: None,
+                };
+                match life.receive_callback(&request).await {
+                    Ok(CallbackOutcome::Kept) => told.add(Told::Kept(post)),
+                    Ok(_) => {}
+                    Err(_) => kie.send_again(post),
+                }
+            });
+        }
     }
 
     pub(super) async fn order(&mut self) {

@@ -4,19 +4,26 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use domain::{AccountId, AssetId, AssetState, JobId, JobState, Scope, TransferId};
-use store::{AssetStore, OrderStore, TransferStore};
+use store::{AssetStore, CallbackStore, OrderStore, TransferStore};
 
 use super::Sim;
+use crate::kie::Post;
 
 /// A good answer that somebody got.
 #[derive(Debug, Clone)]
 pub(super) enum Told {
-    Ordered { account: AccountId, key: String, jobs: Vec<JobId> },
+    Ordered {
+        account: AccountId,
+        key: String,
+        jobs: Vec<JobId>,
+    },
     Confirmed(JobId),
     Canceled(JobId),
     Uploaded(AssetId),
     Restored(JobId, Vec<AssetId>),
     Refunded(JobId, TransferId),
+    /// The provider, that its callback is kept.
+    Kept(Post),
 }
 
 /// All of them; clones share the list.
@@ -30,6 +37,12 @@ impl Answers {
 }
 
 impl Sim {
+    /// Every callback that was answered with 200, in the storm and after it.
+    pub(super) fn kept_callbacks(&self) -> Vec<Post> {
+        let kept = |told: &Told| if let Told::Kept(post) = told { Some(post.clone()) } else { None };
+        self.told.0.borrow().iter().filter_map(kept).chain(self.world.kept()).collect()
+    }
+
     pub(super) async fn prove_words_are_kept(&self) {
         let answers = self.told.0.borrow().clone();
         for told in answers {
@@ -56,13 +69,18 @@ impl Sim {
             }
             Told::Restored(id, files) => {
                 let assets = self.world.assets(*id).await;
-                let hidden = self.world.job(*id).await.hidden_at.is_some();
-                let mut kept = assets.iter().filter(|asset| files.contains(&asset.id));
-                hidden || kept.all(|asset| asset.deleted_at.is_none())
+                assets.iter().all(|asset| !files.contains(&asset.id) || asset.deleted_at.is_none())
             }
             Told::Refunded(id, transfer) => {
                 let moved = store.find_transfer(*transfer, Scope::All).await.unwrap();
                 moved.is_some_and(|moved| moved.job == Some(*id))
+            }
+            Told::Kept(post) => {
+                let Some((id, _)) = self.world.life.keys().read_callback_token(&post.token) else {
+                    return false;
+                };
+                let kept = store.callbacks_with_task(id).await.unwrap();
+                !post.genuine || kept.iter().any(|kept| kept.task_id.as_ref() == Some(&post.task))
             }
         }
     }
