@@ -12,7 +12,7 @@ demo: ## Starts everything on this machine with a simulated provider; prints whe
 test: ## Runs every test; brings its own PostgreSQL unless TEST_DATABASE_URL is set
 	@tests/scripts/ensure-tools.sh cc certs postgres
 	cargo build --workspace --bins
-	tests/scripts/with-postgres.sh cargo test --workspace
+	tests/scripts/with-postgres.sh cargo test --workspace --no-fail-fast
 
 lint: ## Checks format, clippy and documentation; warnings are errors
 	cargo fmt --all --check

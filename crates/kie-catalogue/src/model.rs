@@ -14,6 +14,7 @@ use crate::input::{InputFault, ValidInput};
 use crate::outputs::OutputCase;
 use crate::schema::compile;
 use crate::when::Request;
+use crate::words::bounded_reason;
 
 /// A model that KIE offers or offered: what it takes, makes and costs. Cloning is cheap.
 #[derive(Clone)]
@@ -35,7 +36,7 @@ impl Model {
         let validator = compile(&file.input)?;
         let plan = FillPlan::new(&file.input)?;
         let mut model = Model { inner: Arc::new(Inner { file, validator, plan }), fault: None };
-        model.fault = model.unsound().map(Arc::from);
+        model.fault = model.unsound().map(|reason| bounded_reason(&reason).into());
         Ok(model)
     }
 

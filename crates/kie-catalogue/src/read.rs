@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::catalogue::LoadError;
 use crate::file::ModelFile;
 use crate::model::Model;
+use crate::words::bounded_reason;
 
 /// No model file is larger.
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -28,7 +29,10 @@ pub(crate) struct Broken {
 
 /// The model in a file, and the file as read, for the version.
 pub(crate) fn model(name: &str, text: &str) -> Result<(Model, Value), Broken> {
-    let broken = |id: Option<String>, reason: String| Broken { id: id.or_else(|| id_of_name(name)), reason };
+    let broken = |id: Option<String>, reason: String| Broken {
+        id: id.or_else(|| id_of_name(name)),
+        reason: bounded_reason(&reason),
+    };
     let value: Value =
         serde_json::from_str(text).map_err(|error| broken(None, format!("not JSON: {error}")))?;
     let id = value.get("id").and_then(Value::as_str).map(str::to_owned);

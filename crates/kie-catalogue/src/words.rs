@@ -113,7 +113,16 @@ pub(crate) fn kind(value: &Value) -> &'static str {
 
 /// At most 40 characters of a name or text.
 pub(crate) fn shortened(text: &str) -> String {
-    let mut cut: String = text.chars().take(40).collect();
+    cut(text, 40)
+}
+
+/// A reason as it is kept and logged: at most 1,000 characters, whatever the file quotes in it.
+pub(crate) fn bounded_reason(text: &str) -> String {
+    cut(text, 1_000)
+}
+
+fn cut(text: &str, characters: usize) -> String {
+    let mut cut: String = text.chars().take(characters).collect();
     if cut.len() < text.len() {
         cut.push('…');
     }

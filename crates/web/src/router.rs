@@ -2,7 +2,9 @@
 
 use std::any::Any;
 
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::rejection::RawPathParamsRejection;
+use axum::extract::{DefaultBodyLimit, RawPathParams, Request, State};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Router, middleware as layers};
@@ -151,6 +153,7 @@ fn with_legacy_callbacks(mut routes: Router<Shared>, front: &Front) -> Result<Ro
 fn finish(routes: Router<Shared>, front: Shared) -> Result<Router, SettingsError> {
     let cors = cors(&front.settings().allowed_origins)?;
     let routes = routes
+        .route_layer(layers::from_fn_with_state(front.clone(), readable_path))
         .fallback(not_found)
         .method_not_allowed_fallback(async || Problem::new(Kind::MethodNotAllowed))
         // Bodies are bounded where they are read: JSON, callbacks and uploads differ.
@@ -166,8 +169,21 @@ fn finish(routes: Router<Shared>, front: Shared) -> Result<Router, SettingsError
         .with_state(front))
 }
 
-async fn not_found(state: axum::extract::State<Shared>, request: Request) -> Response {
-    pages::not_found(&state, &request)
+async fn not_found(State(front): State<Shared>, request: Request) -> Response {
+    pages::not_found(&front, &request)
+}
+
+/// A path that is no text names nothing.
+async fn readable_path(
+    State(front): State<Shared>,
+    path: Result<RawPathParams, RawPathParamsRejection>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match path {
+        Ok(_) => next.run(request).await,
+        Err(_) => pages::not_found(&front, &request),
+    }
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the layer hands the panic's payload over")]

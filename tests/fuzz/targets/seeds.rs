@@ -63,10 +63,12 @@ fn json_files(folder: &Path) -> Vec<Value> {
 }
 
 /// Pages, files and callbacks: what the description does not name, or names without a body.
-const PAGES: [(&str, &str, &str); 14] = [
+const PAGES: [(&str, &str, &str); 16] = [
     ("GET", "/", ""),
     ("GET", "/library", ""),
     ("GET", "/g/{job}", ""),
+    ("GET", "/g/%ff", ""),
+    ("POST", "/callbacks/kie/%ff", "{}"),
     ("GET", "/g/{done}/tile", ""),
     ("GET", "/g/{done}/part", ""),
     ("POST", "/g/{job}/favourite", ""),

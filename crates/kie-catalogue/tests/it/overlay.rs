@@ -84,7 +84,7 @@ fn sellable() -> usize {
 #[test]
 fn a_file_that_contradicts_itself_is_off_sale() {
     type Damage = fn(&mut Value);
-    let cases: [(&str, Damage); 9] = [
+    let cases: [(&str, Damage); 10] = [
         ("the example is refused", |file| file["example"] = json!({"prompt": "far too long a prompt"})),
         ("the bad example passes", |file| file["bad_example"] = json!({"prompt": "kite"})),
         ("`m` is named by a rule", |file| file["cost"]["rules"][0]["times"][0]["field"] = json!("m")),
@@ -94,6 +94,7 @@ fn a_file_that_contradicts_itself_is_off_sale() {
         ("does not compile", |file| file["input"]["$ref"] = json!("https://elsewhere.example/schema")),
         ("not a model file", |file| file["cost"]["rules"][0]["credits"] = json!(2.5)),
         ("not a model file", |file| file["unheard_of"] = json!(1)),
+        ("not a model file", |file| file["kind"] = json!("x".repeat(100_000))),
     ];
     for (reason, damage) in cases {
         let mut damaged = file();
@@ -105,6 +106,7 @@ fn a_file_that_contradicts_itself_is_off_sale() {
             "{} is not about: {reason}",
             loaded.faults()[0].reason
         );
+        assert!(loaded.faults()[0].reason.len() <= 4_000, "{reason}: not longer than a log line may be");
         assert!(loaded.models().all(|model| !model.is_sellable()), "{reason}");
     }
 }

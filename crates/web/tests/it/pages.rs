@@ -133,6 +133,13 @@ async fn pages_need_nothing_from_elsewhere_and_say_when_there_is_none() {
     let lost = shop.request(Method::GET, "/nowhere").header("Accept", "text/html").send().await.unwrap();
     assert_eq!(lost.status(), 404);
     assert!(lost.text().await.unwrap().contains("There is no such page"));
+    // Bytes that are no text name nothing, wherever they stand.
+    let signed_in = shop.customer(0).await;
+    for path in ["/g/%ff", "/media/%ff/x", "/v1/models/%ff", "/v1/jobs/%ff"] {
+        let answer = shop.get(&signed_in, path).send().await.unwrap();
+        assert_eq!(answer.status(), 404, "{path}");
+        assert_eq!(answer.headers()["content-type"], "application/problem+json", "{path}");
+    }
 }
 
 #[tokio::test]
