@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use async_trait::async_trait;
-use domain::{Delivery, Job, MediaKind, Timestamp};
+use domain::{Delivery, Job, Timestamp};
 
 /// One way of telling people.
 #[async_trait]
@@ -26,8 +26,6 @@ pub struct Message<'a> {
     pub webhook_key: &'a [u8; 32],
     /// The moment of this try.
     pub at: Timestamp,
-    /// Links to the job's outputs in their order, for channels that show them.
-    pub media: &'a [MediaLink],
 }
 
 impl fmt::Debug for Message<'_> {
@@ -38,26 +36,6 @@ impl fmt::Debug for Message<'_> {
             .field("job", &self.job.id)
             .field("at", &self.at)
             .finish_non_exhaustive()
-    }
-}
-
-/// A stored output that a recipient can open.
-#[derive(Clone, PartialEq, Eq)]
-pub struct MediaLink {
-    /// What it is.
-    pub kind: MediaKind,
-    /// Where the recipient gets it; may carry a signature.
-    pub url: String,
-    /// Type by content, where known.
-    pub content_type: Option<String>,
-    /// Length in bytes, where known.
-    pub bytes: Option<u64>,
-}
-
-impl fmt::Debug for MediaLink {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kind, content_type, bytes, url: _ } = self;
-        write!(f, "MediaLink({kind}, {content_type:?}, {bytes:?} bytes)")
     }
 }
 

@@ -12,7 +12,7 @@ mod signature;
 mod webhook;
 
 pub use address::{WebhookUrlError, check_webhook_url};
-pub use channel::{Channel, MediaLink, Message, Outcome};
+pub use channel::{Channel, Message, Outcome};
 pub use outbound::Guard;
 pub use recording::{Recording, Sent};
 pub use schedule::{TRIES_MAX, retry_delay};

@@ -10,6 +10,8 @@ use crate::{Lifecycle, StepError};
 
 /// A channel that is not set up in this process may be in another one.
 const OTHER_PROCESS: Duration = Duration::from_mins(1);
+/// How long a slow receiver's messages wait for those of others; up to twice that.
+const OTHERS_FIRST: Duration = Duration::from_secs(10);
 
 impl Lifecycle {
     /// Makes one try of a delivery that the caller has claimed.
@@ -22,20 +24,17 @@ impl Lifecycle {
             return Ok(());
         }
         store::fail_point!("deliver.recorded");
-        let (job, account, channel) = (delivery.job, delivery.account, delivery.channel);
-        match result {
-            DeliveryResult::Delivered => {
-                tracing::info!(%job, %account, %channel, event_name = %delivery.event, "delivery.sent");
-            }
-            DeliveryResult::Retry { error, .. } => {
-                tracing::warn!(%job, %account, %channel, error, attempts = delivery.attempts, "delivery.failed");
-            }
-            DeliveryResult::Postponed { error, .. } => {
-                tracing::debug!(%job, %account, %channel, error, "delivery.postponed");
-            }
-            DeliveryResult::Dead { error } => {
-                tracing::error!(%job, %account, %channel, error, "delivery.dead");
-            }
+        log_result(delivery, result);
+        Ok(())
+    }
+
+    /// Lets others go first, when this account's receivers are slow; it counts as no try.
+    pub(crate) async fn put_off(&self, delivery: &Delivery) -> Result<(), StepError> {
+        let at = self.after(OTHERS_FIRST.mul_f64(1.0 + self.fraction()));
+        let error = "the account's receivers are slow, and others go first".to_owned();
+        let result = DeliveryResult::Postponed { at, error };
+        if self.store().record_delivery(delivery, &result, self.ids().now()).await? {
+            log_result(delivery, result);
         }
         Ok(())
     }
@@ -51,8 +50,7 @@ impl Lifecycle {
         };
         let webhook_key = self.store().webhook_key(delivery.account).await?;
         store::fail_point!("deliver.ready");
-        let message =
-            Message { delivery, job: &job, webhook_key: &webhook_key, at: self.ids().now(), media: &[] };
+        let message = Message { delivery, job: &job, webhook_key: &webhook_key, at: self.ids().now() };
         Ok(match channel.deliver(&message).await {
             Outcome::Delivered => DeliveryResult::Delivered,
             Outcome::Gone { error } => DeliveryResult::Dead { error },
@@ -66,5 +64,23 @@ impl Lifecycle {
                 }
             }
         })
+    }
+}
+
+fn log_result(delivery: &Delivery, result: DeliveryResult) {
+    let (job, account, channel) = (delivery.job, delivery.account, delivery.channel);
+    match result {
+        DeliveryResult::Delivered => {
+            tracing::info!(%job, %account, %channel, event_name = %delivery.event, "delivery.sent");
+        }
+        DeliveryResult::Retry { error, .. } => {
+            tracing::warn!(%job, %account, %channel, error, attempts = delivery.attempts, "delivery.failed");
+        }
+        DeliveryResult::Postponed { error, .. } => {
+            tracing::debug!(%job, %account, %channel, error, "delivery.postponed");
+        }
+        DeliveryResult::Dead { error } => {
+            tracing::error!(%job, %account, %channel, error, "delivery.dead");
+        }
     }
 }

@@ -22,6 +22,7 @@ mod pricing;
 mod provider;
 mod provider_kie;
 mod restore;
+mod shares;
 mod step;
 mod submit;
 mod tokens;

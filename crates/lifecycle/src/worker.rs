@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::{Lifecycle, error_chain::error_chain};
+use crate::{Lifecycle, error_chain::error_chain, shares::Shares};
 
 /// How much a worker does at once, and how it looks for work.
 #[derive(Debug, Clone)]
@@ -58,6 +58,7 @@ pub struct Worker {
     tasks: TaskTracker,
     job_slots: Arc<Semaphore>,
     delivery_slots: Arc<Semaphore>,
+    shares: Arc<Shares>,
     counters: Arc<Counters>,
 }
 
@@ -71,6 +72,7 @@ impl Worker {
         Self {
             job_slots: Arc::new(Semaphore::new(options.jobs)),
             delivery_slots: Arc::new(Semaphore::new(options.deliveries)),
+            shares: Shares::of(options.deliveries),
             tasks: TaskTracker::new(),
             counters: Arc::default(),
             lifecycle,
@@ -233,9 +235,15 @@ impl Worker {
 
     async fn start_delivery(&self, delivery: Delivery) {
         let (lifecycle, counters) = (self.lifecycle.clone(), self.counters.clone());
+        let share = self.shares.take(delivery.account);
         self.start(&self.delivery_slots, async move {
-            counters.deliveries.fetch_add(1, Ordering::Relaxed);
-            if let Err(error) = lifecycle.deliver(&delivery).await {
+            let outcome = if share.is_some() {
+                counters.deliveries.fetch_add(1, Ordering::Relaxed);
+                lifecycle.deliver(&delivery).await
+            } else {
+                lifecycle.put_off(&delivery).await
+            };
+            if let Err(error) = outcome {
                 counters.failures.fetch_add(1, Ordering::Relaxed);
                 let error = &error as &dyn std::error::Error;
                 tracing::error!(delivery = %delivery.id, error, "delivery.not_tried");

@@ -319,7 +319,7 @@ pub async fn delete_torn(media: &MediaStore, (now, older): (Timestamp, Duration)
 pub struct GivenUp {
     /// Rows that are marked as deleted now.
     pub marked: u64,
-    /// Rows whose object came back while they were marked: a person must look, their jobs' histories name them.
+    /// Rows whose object came back while they were marked, and that are no longer.
     pub came_back: u64,
 }
 
@@ -346,7 +346,8 @@ pub async fn give_up_rows(
         }
         // A `retry` that began before the mark may have restored it meanwhile.
         if is_there(media, &row.object).await? {
-            note(store, row, "came back while it was given up".to_owned(), now).await?;
+            store.take_back_asset(row.asset, now).await?;
+            note(store, row, "came back, and is kept".to_owned(), now).await?;
             given_up.came_back = given_up.came_back.saturating_add(1);
         } else {
             given_up.marked = given_up.marked.saturating_add(1);

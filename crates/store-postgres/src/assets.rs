@@ -170,6 +170,15 @@ impl AssetStore for PostgresStore {
         Ok(given_up.execute(&self.pool).await.map_err(store_error)?.rows_affected() > 0)
     }
 
+    async fn take_back_asset(&self, id: AssetId, at: Timestamp) -> Result<bool, StoreError> {
+        let taken_back = sqlx::query!(
+            "update kie.asset set deleted_at = null where id = $1 and deleted_at = $2 and not doomed",
+            id.as_uuid(),
+            moment(at),
+        );
+        Ok(taken_back.execute(&self.pool).await.map_err(store_error)?.rows_affected() > 0)
+    }
+
     async fn list_stored_assets(
         &self,
         scope: Scope,

@@ -10,7 +10,7 @@ use store::{
 use crate::PostgresStore;
 use crate::audit;
 use crate::error::{retrying, store_error};
-use crate::row::{Moment, all, jobs, moment, number, word};
+use crate::row::{Moment, all, jobs, moment, number, readable, word};
 
 #[async_trait]
 impl ReportStore for PostgresStore {
@@ -82,7 +82,8 @@ impl ReportStore for PostgresStore {
             since.map(moment) as _,
             i64::from(limit),
         );
-        all(rows.fetch_all(&self.pool).await.map_err(store_error)?)
+        let rows = rows.fetch_all(&self.pool).await.map_err(store_error)?;
+        Ok(readable("job", rows, |row| row.id))
     }
 
     async fn count_stuck(&self, limits: &StuckLimits, now: Timestamp) -> Result<u64, StoreError> {

@@ -211,6 +211,21 @@ impl AssetStore for SqliteStore {
         .await
     }
 
+    async fn take_back_asset(&self, id: AssetId, at: Timestamp) -> Result<bool, StoreError> {
+        let (id, at) = (id.as_uuid(), micros(at));
+        self.write(never, move |db| {
+            Box::pin(async move {
+                let taken_back = sqlx::query!(
+                    "update asset set deleted_at = null where id = ?1 and deleted_at = ?2 and doomed = 0",
+                    id,
+                    at,
+                );
+                Ok(taken_back.execute(db).await.meaning()?.rows_affected() == 1)
+            })
+        })
+        .await
+    }
+
     async fn list_stored_assets(
         &self,
         scope: Scope,

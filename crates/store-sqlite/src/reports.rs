@@ -12,7 +12,7 @@ use store::{
 
 use crate::SqliteStore;
 use crate::jobs::job_rows;
-use crate::row::{Cell, micros, micros_of, micros_opt, read_all, to_json};
+use crate::row::{Cell, micros, micros_of, micros_opt, read_all, readable, to_json};
 use crate::writer::Meaning;
 
 /// Times of models are taken from so many of the newest jobs of the window.
@@ -79,7 +79,7 @@ impl ReportStore for SqliteStore {
             since,
             limit,
         );
-        read_all(rows.fetch_all(self.readers()).await.meaning()?)
+        Ok(readable("job", rows.fetch_all(self.readers()).await.meaning()?, |row| row.id))
     }
 
     async fn count_stuck(&self, limits: &StuckLimits, now: Timestamp) -> Result<u64, StoreError> {

@@ -123,6 +123,8 @@ pub trait AssetStore: Send + Sync {
     async fn bytes_gone(&self, ids: &[AssetId]) -> Result<(), StoreError>;
     /// Marks a stored asset as deleted whose object is not there; false if it is not stored or was marked before.
     async fn give_up_asset(&self, id: AssetId, at: Timestamp) -> Result<bool, StoreError>;
+    /// Takes the mark back that [`AssetStore::give_up_asset`] set at `at`; false if it is not there any more.
+    async fn take_back_asset(&self, id: AssetId, at: Timestamp) -> Result<bool, StoreError>;
     /// Stored assets that the reader may see after `after` by id, at most `limit`; deleted ones are left out.
     async fn list_stored_assets(
         &self,

@@ -100,7 +100,7 @@ pub(crate) async fn sweep(
     let strays_left = !wanted && !survey.strays.is_empty();
     let rows_done = wanted && tombstones;
     let rows_left = !rows_done && !survey.missing.is_empty();
-    let others_left = !survey.foreign.is_empty() || survey.more > 0 || swept.given_up.came_back > 0;
+    let others_left = !survey.foreign.is_empty() || survey.more > 0;
     let clean = !strays_left && !rows_left && !others_left;
     Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -109,9 +109,7 @@ impl Swept {
     fn text(&self) -> String {
         let GivenUp { marked, came_back } = self.given_up;
         let back = if came_back > 0 {
-            format!(
-                "; {came_back} files came back while their rows were marked: see the histories of their jobs"
-            )
+            format!("; {came_back} files came back meanwhile, and are kept")
         } else {
             String::new()
         };

@@ -37,7 +37,7 @@ impl Sample {
     }
 
     pub(crate) fn message(&self, at: Timestamp) -> delivery::Message<'_> {
-        delivery::Message { delivery: &self.delivery, job: &self.job, webhook_key: &KEY, at, media: &[] }
+        delivery::Message { delivery: &self.delivery, job: &self.job, webhook_key: &KEY, at }
     }
 }
 

@@ -163,3 +163,54 @@ fn a_poisoned_step_is_postponed_and_the_others_go_on() {
         world.prove().await;
     });
 }
+
+/// The real worker: once an account is known to be slow, it has a quarter of the slots, and the rest is for others.
+#[test]
+fn slow_receivers_of_one_account_do_not_hold_up_the_others() {
+    story(async {
+        let world = World::new(11).await;
+        let (slow, other) = (world.customer(100_000).await, world.customer(10_000).await);
+        world.ears.answer_all(Some(deaf()));
+        let mut jobs = Vec::new();
+        for _ in 0..12 {
+            jobs.push(world.order(slow, DRAW).await);
+        }
+        world.run(MINUTE).await;
+        let others = world.order(other, DRAW).await;
+        world.run(MINUTE).await;
+        world.ears.answer_all(None);
+        world.ears.set_slow(Some(slow));
+        world.clock.advance(MINUTE * 10);
+
+        let worker =
+            Worker::new(Arc::clone(&world.life), WorkerOptions { deliveries: 4, ..WorkerOptions::default() });
+        let stop = CancellationToken::new();
+        let watching = async {
+            until(|| world.ears.open() == 4).await;
+            world.ears.let_answer(4);
+            until(|| world.ears.heard().iter().any(|heard| heard.job == others && heard.taken)).await;
+            assert_eq!(world.ears.open(), 1, "one of four slots is the slow account's");
+            world.ears.set_slow(None);
+            world.ears.let_answer(100);
+            stop.cancel();
+        };
+        tokio::join!(worker.run(stop.clone()), watching);
+
+        jobs.push(others);
+        world.run(MINUTE).await;
+        for job in jobs {
+            let told = world.deliveries(job).await.remove(0);
+            assert_eq!((told.state, told.attempts), (DeliveryState::Done, 3), "being put off is no try");
+        }
+        world.prove().await;
+    });
+}
+
+async fn until(there: impl Fn() -> bool) {
+    let wait = async {
+        while !there() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), wait).await.unwrap();
+}

@@ -2,10 +2,12 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use delivery::{Channel, Message, Outcome};
-use domain::{Chance, DeliveryEvent, DeliveryId, JobId, SeededChance, Timestamp};
+use domain::{AccountId, Chance, DeliveryEvent, DeliveryId, JobId, SeededChance, Timestamp};
+use tokio::sync::Semaphore;
 
 use crate::gate::Gate;
 
@@ -26,6 +28,9 @@ struct State {
     answers: VecDeque<Outcome>,
     every: Option<Outcome>,
     weather: Option<(SeededChance, f64)>,
+    slow: Option<AccountId>,
+    /// Tries that the slow account's receivers have open.
+    open: usize,
 }
 
 impl State {
@@ -46,11 +51,12 @@ impl State {
 pub(crate) struct Ears {
     gate: Arc<Gate>,
     state: Mutex<State>,
+    answers: Semaphore,
 }
 
 impl Ears {
     pub(crate) fn new(gate: Arc<Gate>) -> Self {
-        Self { gate, state: Mutex::default() }
+        Self { gate, state: Mutex::default(), answers: Semaphore::new(0) }
     }
 
     pub(crate) fn answer_next(&self, outcome: Outcome) {
@@ -63,6 +69,28 @@ impl Ears {
 
     pub(crate) fn set_weather(&self, weather: Option<(SeededChance, f64)>) {
         self.state.lock().unwrap().weather = weather;
+    }
+
+    /// This account's receivers answer when they are let, and not within a second.
+    pub(crate) fn set_slow(&self, account: Option<AccountId>) {
+        self.state.lock().unwrap().slow = account;
+    }
+
+    pub(crate) fn let_answer(&self, tries: usize) {
+        self.answers.add_permits(tries);
+    }
+
+    pub(crate) fn open(&self) -> usize {
+        self.state.lock().unwrap().open
+    }
+
+    async fn dawdle(&self, account: AccountId) {
+        if self.state.lock().unwrap().slow == Some(account) {
+            self.state.lock().unwrap().open += 1;
+            tokio::time::sleep(Duration::from_millis(1_100)).await;
+            self.answers.acquire().await.unwrap().forget();
+            self.state.lock().unwrap().open -= 1;
+        }
     }
 
     pub(crate) fn heard(&self) -> Vec<Heard> {
@@ -86,6 +114,7 @@ impl Channel for Ears {
 
     async fn deliver(&self, message: &Message<'_>) -> Outcome {
         self.gate.stop("before deliver").await;
+        self.dawdle(message.job.account).await;
         let outcome = {
             let mut state = self.state.lock().unwrap();
             let planned = state.answers.pop_front().or_else(|| state.every.clone());

@@ -56,6 +56,7 @@ gated!(AssetStore {
     fn purge_assets(hidden_before: Timestamp, upload_before: Timestamp, at: Timestamp, limit: u32) -> Vec<PurgedAsset>;
     fn bytes_gone(ids: &[AssetId]) -> ();
     fn give_up_asset(id: AssetId, at: Timestamp) -> bool;
+    fn take_back_asset(id: AssetId, at: Timestamp) -> bool;
     fn list_stored_assets(scope: Scope, after: Option<AssetId>, limit: u32) -> Vec<Asset>;
     fn set_thumbnail(id: AssetId, thumbnail: &str, at: Timestamp) -> bool;
 });

@@ -215,7 +215,8 @@ pub async fn what_is_brought_back_keeps_its_bytes(fx: Fixture) {
     assert_eq!(purge(&fx, -100_000).await, [late]);
 }
 
-/// A stored file whose object is not there is given up once; one that is not stored is not.
+/// A stored file whose object is not there is given up once, and taken back as long as the mark is that one; one that is
+/// not stored is not given up.
 pub async fn a_missing_file_is_given_up_once(fx: Fixture) {
     let (job, asset) = storing(&fx).await;
     assert!(!fx.store.give_up_asset(asset, fx.now()).await.unwrap(), "it is not stored");
@@ -224,6 +225,10 @@ pub async fn a_missing_file_is_given_up_once(fx: Fixture) {
     assert!(!fx.store.give_up_asset(asset, fx.after(1)).await.unwrap());
     assert_eq!(find(&fx, asset).await.deleted_at, Some(fx.now()));
     assert_eq!(purge(&fx, 0).await, [], "it has no bytes that could go");
+    assert!(!fx.store.take_back_asset(asset, fx.after(1)).await.unwrap(), "another's mark");
+    assert!(fx.store.take_back_asset(asset, fx.now()).await.unwrap());
+    assert!(!fx.store.take_back_asset(asset, fx.now()).await.unwrap());
+    assert_eq!(find(&fx, asset).await.deleted_at, None);
 }
 
 /// An upload is what its bytes are; one that never arrived is given up, and so are those of an account that was closed.
