@@ -1,8 +1,8 @@
 //! Receives callbacks: checks the signature, answers 200 at once, and reads the record before believing anything.
 //!
 //! `KIE_API_KEY=… cargo run --example callback`, then create a task with this program's public address as callback.
-//! With `KIE_WEBHOOK_HMAC_KEY` set, callbacks must carry the provider's signature. `KIE_BASE_URL` points it at a
-//! simulator.
+//! With `KIE_WEBHOOK_HMAC_KEY` set, callbacks must carry the provider's signature. `KIE_BASE_URL` and `KIE_UPLOAD_URL`
+//! point it at a simulator.
 #![expect(clippy::print_stdout, clippy::disallowed_methods, reason = "a program for the terminal")]
 
 use std::{
@@ -59,6 +59,9 @@ fn connect() -> anyhow::Result<Client> {
     let mut builder = Client::builder(env::var("KIE_API_KEY").context("KIE_API_KEY is not set")?);
     if let Ok(base) = env::var("KIE_BASE_URL") {
         builder = builder.base_url(base.parse().context("KIE_BASE_URL is not an address")?);
+    }
+    if let Ok(base) = env::var("KIE_UPLOAD_URL") {
+        builder = builder.upload_url(base.parse().context("KIE_UPLOAD_URL is not an address")?);
     }
     Ok(builder.build()?)
 }

@@ -1,8 +1,8 @@
-//! Buys one task, waits for it, and streams the first result to disk with progress.
+//! Buys one task, waits for it, and prints what it made.
 //!
-//! `KIE_API_KEY=… cargo run --example generate -- z-image '{"prompt":"a red kite","aspect_ratio":"1:1"}' kite.png`
+//! `KIE_API_KEY=… cargo run --example generate -- z-image '{"prompt":"a red kite","aspect_ratio":"1:1"}'`
 //!
-//! `KIE_BASE_URL` points it at a simulator.
+//! `KIE_BASE_URL` and `KIE_UPLOAD_URL` point it at a simulator.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -10,19 +10,17 @@
     reason = "a program for the terminal"
 )]
 
-use std::{env, io::Write, sync::Arc};
+use std::{env, sync::Arc};
 
 use anyhow::{Context, bail};
 use kie_client::{Client, CreateRefusal, NewTask, TaskState, WaitPolicy, WindowLimiter};
 use serde_json::Value;
-use tokio::{fs::File, io::AsyncWriteExt};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let mut arguments = env::args().skip(1);
-    let model = arguments.next().context("usage: generate MODEL INPUT_JSON FILE")?;
+    let model = arguments.next().context("usage: generate MODEL INPUT_JSON")?;
     let input: Value = serde_json::from_str(&arguments.next().context("the input is missing")?)?;
-    let path = arguments.next().context("the file name is missing")?;
     let client = connect()?;
 
     let task = NewTask::new(&model, &input);
@@ -34,6 +32,7 @@ async fn main() -> anyhow::Result<()> {
             _ => bail!("{error}"),
         },
     };
+    // Whatever happens from here on, this id finds what was paid for.
     eprintln!("task {}", created.task_id);
 
     let record = client.wait(&created.task_id, &WaitPolicy::default()).await?;
@@ -43,10 +42,12 @@ async fn main() -> anyhow::Result<()> {
     if let Some(credits) = record.credits {
         eprintln!("cost {credits} credits");
     }
-    if let Some(url) = record.outputs.first() {
-        return save(&client, url, &path).await;
+    for url in &record.outputs {
+        println!("{url}");
     }
-    println!("{:#}", record.result_object.unwrap_or_default());
+    if let Some(object) = record.result_object {
+        println!("{object:#}");
+    }
     Ok(())
 }
 
@@ -56,35 +57,8 @@ fn connect() -> anyhow::Result<Client> {
     if let Ok(base) = env::var("KIE_BASE_URL") {
         builder = builder.base_url(base.parse().context("KIE_BASE_URL is not an address")?);
     }
+    if let Ok(base) = env::var("KIE_UPLOAD_URL") {
+        builder = builder.upload_url(base.parse().context("KIE_UPLOAD_URL is not an address")?);
+    }
     Ok(builder.build()?)
-}
-
-/// Holds one chunk in memory at a time, so the length of a video does not matter.
-async fn save(client: &Client, url: &str, path: &str) -> anyhow::Result<()> {
-    let mut download = client.download(url).await?;
-    let length = download.content_length();
-    let mut file = File::create(path).await?;
-    let mut written = 0;
-    while let Some(chunk) = download.chunk().await? {
-        file.write_all(&chunk).await?;
-        written += chunk.len() as u64;
-        show_progress(written, length)?;
-    }
-    file.sync_all().await?;
-    eprintln!();
-    println!("{path}");
-    Ok(())
-}
-
-fn show_progress(written: u64, length: Option<u64>) -> std::io::Result<()> {
-    const WIDTH: u64 = 40;
-    match length.filter(|length| *length > 0) {
-        Some(length) => {
-            let filled = written.min(length) * WIDTH / length;
-            let bar: String = (0..WIDTH).map(|cell| if cell < filled { '#' } else { '.' }).collect();
-            eprint!("\r[{bar}] {written} of {length} bytes");
-        }
-        None => eprint!("\r{written} bytes"),
-    }
-    std::io::stderr().flush()
 }

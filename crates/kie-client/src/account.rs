@@ -1,12 +1,16 @@
 //! The account's balance, and fresh links to results.
 
+use tracing::Span;
+
 use crate::{
     answer::{self, Answer},
     client::{Client, ReadRequest},
     credits::Credits,
-    error::{ReadError, Snippet},
+    error::ReadError,
     limit::Call,
+    snippet::Snippet,
     task::TaskId,
+    trace,
 };
 
 const CREDIT_PATH: &str = "/api/v1/chat/credit";
@@ -17,18 +21,23 @@ const VEO_1080P_PATH: &str = "/api/v1/veo/get-1080p-video";
 impl Client {
     /// The account's balance. An overdrawn account reads as no credits. It also serves to test the key.
     pub async fn credit(&self) -> Result<Credits, ReadError> {
-        self.read(Call::Read, ReadRequest { path: CREDIT_PATH, ..ReadRequest::default() }, read_credit).await
+        let request = ReadRequest { path: CREDIT_PATH, ..ReadRequest::default() };
+        let span = trace::span("credit", None, None);
+        self.read(Call::Read, &span, request, read_credit).await
     }
 
     /// A fresh link to a result of the provider's own, valid for 20 minutes. A foreign address is
     /// [rejected](ReadError::Rejected).
     pub async fn download_url(&self, result_url: &str) -> Result<String, ReadError> {
-        self.link(DOWNLOAD_PATH, &serde_json::json!({ "url": result_url })).await
+        let span = trace::span("download_url", None, None);
+        self.link(&span, DOWNLOAD_PATH, &serde_json::json!({ "url": result_url })).await
     }
 
     /// A fresh link to a result of the 4o image family, valid for 20 minutes.
     pub async fn gpt4o_download_url(&self, task_id: &TaskId, result_url: &str) -> Result<String, ReadError> {
-        self.link(GPT4O_DOWNLOAD_PATH, &serde_json::json!({ "taskId": task_id, "url": result_url })).await
+        let span = trace::span("gpt4o_download_url", Some(task_id), None);
+        let body = serde_json::json!({ "taskId": task_id, "url": result_url });
+        self.link(&span, GPT4O_DOWNLOAD_PATH, &body).await
     }
 
     /// The address of the 1080p version of a Veo video. While it is being made the provider rejects with code 400.
@@ -36,13 +45,14 @@ impl Client {
         let index = index.to_string();
         let query = [("taskId", task_id.as_str()), ("index", index.as_str())];
         let request = ReadRequest { path: VEO_1080P_PATH, query: &query, body: None };
-        self.read(Call::Read, request, read_result_url).await
+        let span = trace::span("veo_1080p_url", Some(task_id), None);
+        self.read(Call::Read, &span, request, read_result_url).await
     }
 
-    async fn link(&self, path: &str, body: &serde_json::Value) -> Result<String, ReadError> {
+    async fn link(&self, span: &Span, path: &str, body: &serde_json::Value) -> Result<String, ReadError> {
         let body = body.to_string();
         let request = ReadRequest { path, query: &[], body: Some(body.as_bytes()) };
-        self.read(Call::Read, request, read_link).await
+        self.read(Call::Read, span, request, read_link).await
     }
 }
 

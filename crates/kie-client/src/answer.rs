@@ -2,11 +2,7 @@
 
 use std::{borrow::Cow, time::Duration};
 
-use crate::{
-    error::{ReadError, Snippet},
-    fields::Fields,
-    texts,
-};
+use crate::{error::ReadError, fields::Fields, snippet::Snippet, texts};
 
 /// One HTTP answer, read to its end within the size limit.
 #[derive(Debug)]

@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::timeout;
+use tracing::Span;
 use url::Url;
 
 use crate::{
@@ -12,6 +13,7 @@ use crate::{
     error::ReadError,
     limit::{Call, Denied, Limiter},
     retry::{self, RetryPolicy},
+    trace,
     transport::{self, Transport},
 };
 
@@ -60,19 +62,20 @@ impl Client {
     pub(crate) async fn read<T>(
         &self,
         call: Call,
+        span: &Span,
         request: ReadRequest<'_>,
         read: impl Fn(&Answer) -> Result<T, ReadError> + Sync,
     ) -> Result<T, ReadError> {
         let ReadRequest { path, query, body } = request;
         let read = &read;
-        retry::repeat(&self.inner.retry, |deadline| async move {
+        let repeated = retry::repeat(&self.inner.retry, |deadline| async move {
             // The limiter's wait counts, so what is left is known only behind it.
             let admitted = timeout(deadline.left(), self.acquire(call)).await;
             admitted.unwrap_or_else(|_elapsed| Err(throttled(None, "the limiter had no place in time")))?;
             let answer = self.transport().send_read(path, query, body, deadline.left()).await?;
             read(&answer)
-        })
-        .await
+        });
+        trace::traced(span, repeated).await
     }
 
     pub(crate) async fn acquire(&self, call: Call) -> Result<(), ReadError> {
@@ -82,7 +85,7 @@ impl Client {
 }
 
 fn throttled(retry_after: Option<Duration>, message: &str) -> ReadError {
-    ReadError::Throttled { retry_after, code: None, message: message.to_owned() }
+    ReadError::Throttled { retry_after, code: None, message: message.to_owned(), body: None }
 }
 
 impl fmt::Debug for Client {

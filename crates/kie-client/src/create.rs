@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 use tokio::time::Instant;
+use tracing::{Instrument, Span, field};
 use url::Url;
 
 use crate::{
@@ -10,6 +11,7 @@ use crate::{
     limit::Call,
     refusal::{self, CreateError},
     task::TaskId,
+    trace,
 };
 
 const CREATE_PATH: &str = "/api/v1/jobs/createTask";
@@ -81,21 +83,30 @@ impl Client {
         task.check()?;
         let body = serde_json::to_vec(task)
             .map_err(|_error| CreateError::invalid("the input cannot be written as JSON"))?;
-        self.limiter().acquire(Call::Create).await.map_err(CreateError::denied)?;
+        let span = trace::span("create_task", None, Some(task.model));
+        self.send_once(body, &span).instrument(span.clone()).await
+    }
+
+    async fn send_once(&self, body: Vec<u8>, span: &Span) -> Result<CreatedTask, CreateError> {
         let started = Instant::now();
-        let result = refusal::judge(self.transport().send_create(CREATE_PATH, body).await);
-        let elapsed_ms = started.elapsed().as_millis();
+        let result = match self.limiter().acquire(Call::Create).await {
+            Ok(()) => refusal::judge(self.transport().send_create(CREATE_PATH, body).await),
+            Err(denied) => Err(CreateError::denied(denied)),
+        };
+        let elapsed_ms = trace::elapsed_ms(started);
+        if let Some(task_id) =
+            result.as_ref().map_or_else(CreateError::task_id, |created| Some(&created.task_id))
+        {
+            span.record("task_id", field::display(task_id));
+        }
         match &result {
-            Ok(created) => {
-                tracing::debug!(model = task.model, task_id = %created.task_id, elapsed_ms, "task created");
-            }
+            Ok(_) => tracing::debug!(elapsed_ms, "call done"),
             Err(error) => tracing::debug!(
-                model = task.model,
+                elapsed_ms,
                 refusal = ?error.refusal(),
                 code = error.code(),
                 http_status = error.http_status(),
-                elapsed_ms,
-                "task not created"
+                "call failed"
             ),
         }
         result

@@ -1,10 +1,8 @@
 //! Why a read, an upload or a download failed, named for what the caller can do about it.
 
-use std::{fmt, time::Duration};
+use std::{borrow::Cow, time::Duration};
 
-use crate::texts;
-
-const MAX_SNIPPET: usize = 300;
+use crate::{snippet::Snippet, texts};
 
 /// The error of every call but [`create_task`](crate::Client::create_task).
 #[derive(Debug, thiserror::Error)]
@@ -21,7 +19,7 @@ pub enum ReadError {
         message: String,
     },
     /// Too many requests, or a limiter refused; ask again later.
-    #[error("too many requests{}", said(*code, message))]
+    #[error("too many requests{}", said(*code, &words(message, body.as_ref())))]
     #[non_exhaustive]
     Throttled {
         /// How long to wait, where somebody said so.
@@ -30,6 +28,8 @@ pub enum ReadError {
         code: Option<i64>,
         /// The provider's words, shortened.
         message: String,
+        /// The beginning of an answer that has no envelope.
+        body: Option<Snippet>,
     },
     /// The account cannot be used: bad key, no credits, key over its cap. A person must act.
     #[error("the provider refuses the account{}", said(Some(*code), message))]
@@ -50,7 +50,7 @@ pub enum ReadError {
         message: String,
     },
     /// The provider is unwell (408, 455, 5xx); ask again later.
-    #[error("the provider is unavailable{}", said(Some(*code), message))]
+    #[error("the provider is unavailable{}", said(Some(*code), &words(message, body.as_ref())))]
     #[non_exhaustive]
     Unavailable {
         /// How long to wait, where somebody said so.
@@ -59,6 +59,8 @@ pub enum ReadError {
         code: i64,
         /// The provider's words, shortened.
         message: String,
+        /// The beginning of an answer that has no envelope.
+        body: Option<Snippet>,
     },
     /// No complete answer arrived: no connection, time-out, or an answer that broke off.
     #[error("no complete answer from the provider")]
@@ -75,7 +77,7 @@ pub enum ReadError {
         after: Duration,
     },
     /// The answer is not the provider's: no envelope, or no JSON at all.
-    #[error("the answer is not the provider's (http {status})")]
+    #[error("the answer is not the provider's (http {status}){}", said(None, &words("", Some(body))))]
     #[non_exhaustive]
     Unexpected {
         /// The HTTP status.
@@ -155,6 +157,16 @@ impl ReadError {
         }
     }
 
+    /// The beginning of an answer that is not the provider's or not what was asked for, as far as there was one.
+    pub fn body(&self) -> Option<&Snippet> {
+        match self {
+            Self::Throttled { body, .. } | Self::Unavailable { body, .. } => body.as_ref(),
+            Self::Unexpected { body, .. } | Self::Malformed { body, .. } => Some(body),
+            _ => None,
+        }
+        .filter(|body| !body.as_str().is_empty())
+    }
+
     /// Whether the provider's words say that the content is not allowed.
     pub fn is_moderation(&self) -> bool {
         texts::is_moderation(self.message())
@@ -168,11 +180,28 @@ impl ReadError {
         }
     }
 
+    /// The variant as a word for logs.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::NotFound { .. } => "not_found",
+            Self::Throttled { .. } => "throttled",
+            Self::Blocked { .. } => "blocked",
+            Self::Rejected { .. } => "rejected",
+            Self::Unavailable { .. } => "unavailable",
+            Self::Unreachable { .. } => "unreachable",
+            Self::Stalled { .. } => "stalled",
+            Self::Unexpected { .. } => "unexpected",
+            Self::Malformed { .. } => "malformed",
+            Self::TooLarge { .. } => "too_large",
+            Self::InvalidRequest { .. } => "invalid_request",
+        }
+    }
+
     pub(crate) fn from_code(code: i64, message: String, retry_after: Option<Duration>) -> Self {
         match code {
-            429 | 430 | 550 => Self::Throttled { retry_after, code: Some(code), message },
+            429 | 430 | 550 => Self::Throttled { retry_after, code: Some(code), message, body: None },
             422 if texts::is_high_demand(&message) => {
-                Self::Throttled { retry_after, code: Some(code), message }
+                Self::Throttled { retry_after, code: Some(code), message, body: None }
             }
             401 | 402 | 433 => Self::Blocked { code, message },
             500 if texts::is_out_of_credits(&message) => Self::Blocked { code, message },
@@ -180,7 +209,7 @@ impl ReadError {
             400..=499 if texts::is_record_missing(&message) => Self::NotFound { code: Some(code), message },
             501 | 505 => Self::Rejected { code, message },
             500 if texts::is_input_fault(&message) => Self::Rejected { code, message },
-            408 | 455 | 500.. => Self::Unavailable { retry_after, code, message },
+            408 | 455 | 500.. => Self::Unavailable { retry_after, code, message, body: None },
             _ => Self::Rejected { code, message },
         }
     }
@@ -190,17 +219,21 @@ impl ReadError {
         let code = i64::from(status);
         match status {
             401 | 402 | 433 => Self::Blocked { code, message: String::new() },
-            _ => Self::of_trouble(status, retry_after)
+            _ => Self::of_trouble(status, retry_after, Snippet::of(text))
                 .unwrap_or_else(|| Self::Unexpected { status, body: Snippet::new(text) }),
         }
     }
 
     /// What an HTTP status alone says about trouble that passes; `None` when it says something else.
-    pub(crate) fn of_trouble(status: u16, retry_after: Option<Duration>) -> Option<Self> {
+    pub(crate) fn of_trouble(
+        status: u16,
+        retry_after: Option<Duration>,
+        body: Option<Snippet>,
+    ) -> Option<Self> {
         let (code, message) = (i64::from(status), String::new());
         match status {
-            429 | 430 | 550 => Some(Self::Throttled { retry_after, code: Some(code), message }),
-            408 | 455 | 500.. => Some(Self::Unavailable { retry_after, code, message }),
+            429 | 430 | 550 => Some(Self::Throttled { retry_after, code: Some(code), message, body }),
+            408 | 455 | 500.. => Some(Self::Unavailable { retry_after, code, message, body }),
             _ => None,
         }
     }
@@ -218,25 +251,11 @@ impl ReadError {
     }
 }
 
-/// The beginning of a body, kept for people who look into a fault. Its `Debug` shows the length alone, because a
-/// body can hold prompts, callback addresses and balances.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Snippet(String);
-
-impl Snippet {
-    pub(crate) fn new(text: &str) -> Self {
-        Self(texts::shorten(text, MAX_SNIPPET))
-    }
-
-    /// At most 300 characters of the body. Not for logs.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Snippet {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Snippet({} bytes)", self.0.len())
+/// The provider's words, or those of a page that stands in their place.
+fn words<'a>(message: &'a str, body: Option<&Snippet>) -> Cow<'a, str> {
+    match body.and_then(Snippet::brief_of_page) {
+        Some(page) if message.is_empty() => page.into(),
+        _ => message.into(),
     }
 }
 
@@ -294,6 +313,31 @@ mod tests {
             assert_eq!((error.is_retryable(), error.retry_after()), (true, wait), "{code}");
         }
         assert_eq!(ReadError::from_status(401, wait, "").retry_after(), None);
+    }
+
+    #[test]
+    fn an_answer_without_an_envelope_is_kept_and_a_page_shown() {
+        let page = "<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>";
+        for (status, shown) in [
+            (429, "too many requests (code 429): 502 Bad Gateway"),
+            (502, "the provider is unavailable (code 502): 502 Bad Gateway"),
+            (200, "the answer is not the provider's (http 200): 502 Bad Gateway"),
+        ] {
+            let error = ReadError::from_status(status, None, page);
+            assert_eq!(error.to_string(), shown);
+            assert_eq!(error.body().unwrap().as_str(), "502 Bad Gateway\nnginx");
+            // What broke off may be a piece of a record.
+            let error =
+                ReadError::from_status(status, None, r#"{"code":200,"data":{"param":"a secret prompt"#);
+            assert!(error.body().unwrap().as_str().ends_with("a secret prompt"));
+            assert!(!format!("{error:?} {error}").contains("secret"), "{error}");
+            assert!(ReadError::from_status(status, None, "").body().is_none());
+        }
+        assert!(ReadError::from_code(500, "busy".into(), None).body().is_none());
+        assert_eq!(
+            ReadError::from_code(500, "busy".into(), None).to_string(),
+            "the provider is unavailable (code 500): busy"
+        );
     }
 
     #[test]

@@ -177,7 +177,7 @@ impl Record {
         let text = answer.text();
         let envelope = answer::open(&text, answer.status, answer.retry_after)?;
         let data = answer::require_object(&envelope)?;
-        let mut record = Self::common(&data, &text)?;
+        let mut record = Self::common(&data, &text, true)?;
         let results = family.results(&data);
         let word = family.word(&data);
         record.state = family.state(&word, !results.is_empty());
@@ -191,7 +191,8 @@ impl Client {
     /// Reads the record of a task that was made through a family's own endpoint. Some of Veo's failures come as
     /// [`ReadError::Rejected`] instead of a record in state [`TaskState::Fail`].
     pub async fn family_record(&self, family: Family, task_id: &TaskId) -> Result<Record, ReadError> {
-        self.read_record(family.record_path(), task_id, |answer| Record::read_family(family, answer)).await
+        let read = |answer: &Answer| Record::read_family(family, answer);
+        self.read_record("family_record", family.record_path(), task_id, read).await
     }
 }
 

@@ -105,7 +105,10 @@ impl Window {
     fn reserve(&self, now: Instant, max_wait: Duration) -> Result<Instant, Denied> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         let slot = match slots.front() {
-            Some(oldest) if slots.len() == self.size => now.max(*oldest + self.length),
+            Some(oldest) if slots.len() == self.size => {
+                // A window may be longer than any clock.
+                now.max(oldest.checked_add(self.length).ok_or_else(|| Denied::new(None))?)
+            }
             _ => now,
         };
         if slot - now > max_wait {
@@ -145,5 +148,12 @@ mod tests {
         let denied = limiter.acquire(Call::Create).await.unwrap_err();
         assert_eq!(denied.retry_after, Some(Duration::from_secs(10)));
         limiter.acquire(Call::Read).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_window_is_too_long() {
+        let limiter = WindowLimiter::new(1, Duration::MAX, Duration::MAX);
+        limiter.acquire(Call::Create).await.unwrap();
+        assert_eq!(limiter.acquire(Call::Create).await, Err(Denied::new(None)));
     }
 }

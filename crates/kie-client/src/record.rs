@@ -3,19 +3,20 @@
 use std::fmt;
 
 use serde_json::Value;
-use tokio::time::Instant;
 
 use crate::{
     answer::{self, Answer},
     client::{Client, ReadRequest},
     credits::Credits,
-    error::{ReadError, Snippet},
+    error::ReadError,
     fields::Fields,
+    instant,
     limit::Call,
-    param,
+    param::{self, Request},
     results::{Extra, Results},
+    snippet::Snippet,
     task::TaskId,
-    texts,
+    texts, trace,
 };
 
 const RECORD_PATH: &str = "/api/v1/jobs/recordInfo";
@@ -58,7 +59,7 @@ impl TaskState {
     }
 }
 
-/// What the provider's record says about a task. Its `Debug` shows neither the raw text nor the callback address.
+/// What the provider's record says about a task. Its `Debug` shows neither the raw text nor the request it repeats.
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Record {
@@ -85,18 +86,41 @@ pub struct Record {
     pub credits: Option<Credits>,
     /// The callback address the task was created with, as far as the record shows it.
     pub callback_url: Option<String>,
-    /// When the task was created, in milliseconds since 1970.
+    /// When the task was created, in milliseconds since 1970. None where the provider writes a time without saying in
+    /// which zone, as it does for Veo and for Suno's WAV and video (`2026-01-29 15:12:40`), and for Runway, which tells
+    /// no such time.
     pub created_at_ms: Option<i64>,
-    /// When the task ended, in milliseconds since 1970.
+    /// When the task ended, in milliseconds since 1970; none as for [`created_at_ms`](Self::created_at_ms).
     pub completed_at_ms: Option<i64>,
+    /// The provider says that it has deleted the files; their addresses may still be among the outputs. Only records of
+    /// Runway say so.
+    pub expired: bool,
     /// The beginning of the answer as it came. It holds the prompt and the callback address: not for logs.
     pub raw: String,
+    pub(crate) request: Request,
 }
 
 impl Record {
     /// Reads the body of a `recordInfo` answer.
     pub fn parse(body: &[u8]) -> Result<Self, ReadError> {
         Self::read(&answer_of(body))
+    }
+
+    /// The input that the task was created with, as far as the record shows it; of a family's task all parameters but
+    /// the callback address. It is taken out of text inside text at every call, and nothing else fails because of it.
+    ///
+    /// The provider adds members: defaults, its own name of the model, what it derived. To find out whether a task is
+    /// yours, look for the members that you sent. It holds the prompt: not for logs.
+    ///
+    /// ```
+    /// use kie_client::Record;
+    ///
+    /// let body = br#"{"code":200,"data":{"taskId":"a1","param":"{\"input\":\"{\\\"prompt\\\":\\\"kite\\\"}\"}"}}"#;
+    /// assert_eq!(Record::parse(body)?.input().unwrap()["prompt"], "kite");
+    /// # Ok::<(), kie_client::ReadError>(())
+    /// ```
+    pub fn input(&self) -> Option<Value> {
+        self.request.input()
     }
 
     /// Whether the failure is about what the input shows or says.
@@ -115,15 +139,15 @@ impl Record {
         let envelope = answer::open(&text, answer.status, answer.retry_after)?;
         let data = answer::require_object(&envelope)?;
         let word = data.word("state").unwrap_or_default();
-        let mut record = Self::common(&data, &text)?;
+        let mut record = Self::common(&data, &text, false)?;
         record.state = TaskState::of_market(&word);
         record.raw_state = texts::shorten(&word, MAX_WORD);
         record.take_results(market_results(&data));
         Ok(record)
     }
 
-    /// The members that every family spells alike; state and results are the caller's.
-    pub(crate) fn common(data: &Fields<'_>, text: &str) -> Result<Self, ReadError> {
+    /// The members that every family spells alike; state and results are the caller's. `flat` is [`Request`]'s.
+    pub(crate) fn common(data: &Fields<'_>, text: &str, flat: bool) -> Result<Self, ReadError> {
         let id = data.word("taskId").or_else(|| data.word("task_id"));
         let id = id.ok_or_else(|| ReadError::malformed("data.taskId: missing", Snippet::new(text)))?;
         let task_id = TaskId::new(id)
@@ -140,9 +164,11 @@ impl Record {
             fail_message: message(data),
             credits: credits(data),
             callback_url: param::callback_url(data),
-            created_at_ms: data.integer("createTime"),
-            completed_at_ms: data.integer("completeTime"),
+            created_at_ms: time(data, "createTime"),
+            completed_at_ms: time(data, "completeTime"),
+            expired: data.word("expireFlag").is_some_and(|flag| flag == "1"),
             raw: texts::shorten(text, MAX_RAW),
+            request: Request::of(data, flat),
         })
     }
 
@@ -175,6 +201,7 @@ impl fmt::Debug for Record {
             .field("credits", &self.credits)
             .field("created_at_ms", &self.created_at_ms)
             .field("completed_at_ms", &self.completed_at_ms)
+            .field("expired", &self.expired)
             .finish_non_exhaustive()
     }
 }
@@ -183,25 +210,25 @@ impl Client {
     /// Reads the record of a task that [`create_task`](Client::create_task) made. A young task may be
     /// [not found](ReadError::is_not_found) for up to 90 seconds.
     pub async fn record(&self, task_id: &TaskId) -> Result<Record, ReadError> {
-        self.read_record(RECORD_PATH, task_id, Record::read).await
+        self.read_record("record", RECORD_PATH, task_id, Record::read).await
     }
 
     pub(crate) async fn read_record(
         &self,
+        operation: &'static str,
         path: &str,
         task_id: &TaskId,
         read: impl Fn(&Answer) -> Result<Record, ReadError> + Sync,
     ) -> Result<Record, ReadError> {
-        let started = Instant::now();
+        let span = trace::span(operation, Some(task_id), None);
         let query = [("taskId", task_id.as_str())];
         let request = ReadRequest { path, query: &query, body: None };
-        let result = self.read(Call::Read, request, |answer| read(answer)?.expect_task(task_id)).await;
-        let elapsed_ms = started.elapsed().as_millis();
-        match &result {
-            Ok(record) => tracing::debug!(%task_id, state = record.raw_state, elapsed_ms, "record read"),
-            Err(error) => tracing::debug!(%task_id, code = error.code(), elapsed_ms, "record not read"),
-        }
-        result
+        let read = |answer: &Answer| {
+            let record = read(answer)?.expect_task(task_id)?;
+            span.record("state", &record.raw_state);
+            Ok(record)
+        };
+        self.read(Call::Read, &span, request, read).await
     }
 }
 
@@ -224,6 +251,11 @@ pub(crate) fn top_level_results(data: &Fields<'_>) -> Option<Results> {
     let keys = ["resultUrls", "result_urls", "resultObject", "data", "info", "images"];
     let object = keys.iter().filter_map(|key| Some(((*key).to_owned(), data.value(key)?))).collect();
     Some(Results::read(Value::Object(object))).filter(|results| !results.is_empty())
+}
+
+/// A time in milliseconds, or as text that names its zone.
+fn time(data: &Fields<'_>, key: &str) -> Option<i64> {
+    data.integer(key).or_else(|| instant::milliseconds(&data.text(key)?))
 }
 
 fn fail_code(data: &Fields<'_>) -> Option<String> {

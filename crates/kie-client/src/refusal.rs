@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use crate::{
-    answer::{Answer, Envelope},
+    answer::{Answer, Envelope, body_text},
     create::CreatedTask,
     limit::Denied,
+    snippet::Snippet,
     task::TaskId,
     texts,
-    transport::Sent,
+    transport::{Lost, Sent},
 };
 
 /// What became of a paid call that did not give a task.
@@ -46,6 +47,8 @@ pub struct CreateError {
     status: Option<u16>,
     message: String,
     task_id: Option<TaskId>,
+    // Boxed to keep the error small.
+    body: Option<Box<Snippet>>,
     source: Option<reqwest::Error>,
 }
 
@@ -85,6 +88,12 @@ impl CreateError {
         self.task_id.as_ref()
     }
 
+    /// The beginning of the answer, also of one that broke off; none when nothing came. Where the outcome is unknown it
+    /// is all that a person has to go by, and the error's own words show a line of it.
+    pub fn body(&self) -> Option<&Snippet> {
+        self.body.as_deref()
+    }
+
     pub(crate) fn denied(denied: Denied) -> Self {
         let refusal = CreateRefusal::Throttled { retry_after: denied.retry_after };
         Self::local(refusal, "the limiter refuses the request")
@@ -95,7 +104,8 @@ impl CreateError {
     }
 
     fn local(refusal: CreateRefusal, message: &str) -> Self {
-        Self { refusal, code: None, status: None, message: message.to_owned(), task_id: None, source: None }
+        let message = message.to_owned();
+        Self { refusal, code: None, status: None, message, task_id: None, body: None, source: None }
     }
 
     fn summary(&self) -> String {
@@ -109,9 +119,13 @@ impl CreateError {
             CreateRefusal::NotSent => "the task was not created: the provider cannot be reached",
             CreateRefusal::Unknown => "it is unknown whether the task was created",
         };
-        match self.code {
+        let what = match self.code {
             Some(code) => format!("{what} (code {code}): {}", self.message),
             None => format!("{what}: {}", self.message),
+        };
+        match &self.body {
+            Some(body) if self.is_outcome_unknown() => format!("{what}; the answer begins: {}", body.brief()),
+            _ => what,
         }
     }
 }
@@ -140,16 +154,15 @@ pub(crate) fn judge(sent: Sent) -> Result<CreatedTask, CreateError> {
             source: Some(source),
             ..CreateError::local(CreateRefusal::NotSent, "no connection to the provider")
         }),
-        Sent::Lost { status: Some(429), retry_after, source } => Err(CreateError {
-            status: Some(429),
-            source,
-            ..CreateError::local(CreateRefusal::Throttled { retry_after }, "too many requests")
-        }),
-        Sent::Lost { status, source, .. } => Err(CreateError {
-            status,
-            source,
-            ..CreateError::local(CreateRefusal::Unknown, "no complete answer after sending")
-        }),
+        Sent::Lost(Lost { status, retry_after, body, source }) => {
+            let refused = match status {
+                Some(429) => {
+                    CreateError::local(CreateRefusal::Throttled { retry_after }, "too many requests")
+                }
+                _ => CreateError::local(CreateRefusal::Unknown, "no complete answer after sending"),
+            };
+            Err(CreateError { status, body: Snippet::of(&body_text(&body)).map(Box::new), source, ..refused })
+        }
     }
 }
 
@@ -173,7 +186,8 @@ fn judge_answer(answer: &Answer) -> Result<CreatedTask, CreateError> {
         refusal_of_status(answer, &text, &message)
     };
     let message = if message.is_empty() { own_words(&refusal, answer.status) } else { message };
-    Err(CreateError { refusal, code, status: Some(answer.status), message, task_id, source: None })
+    let body = Snippet::of(&text).map(Box::new);
+    Err(CreateError { refusal, code, status: Some(answer.status), message, task_id, body, source: None })
 }
 
 fn task_id_of(envelope: &Envelope<'_>) -> Option<TaskId> {

@@ -114,7 +114,8 @@ where
         if delay >= deadline.left() {
             return Err(error);
         }
-        tracing::debug!(code = error.code(), delay_ms = delay.as_millis(), "reading again");
+        let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+        tracing::debug!(fault = error.kind(), code = error.code(), delay_ms, "reading again");
         sleep(delay).await;
     }
 }
@@ -126,7 +127,7 @@ mod tests {
     use super::*;
 
     fn unavailable() -> ReadError {
-        ReadError::Unavailable { retry_after: None, code: 500, message: String::new() }
+        ReadError::Unavailable { retry_after: None, code: 500, message: String::new(), body: None }
     }
 
     async fn count(policy: RetryPolicy, error: fn() -> ReadError) -> u32 {
@@ -161,6 +162,7 @@ mod tests {
             retry_after: Some(Duration::from_hours(1)),
             code: Some(429),
             message: String::new(),
+            body: None,
         };
         assert_eq!(count(RetryPolicy::default(), error).await, 1);
     }
@@ -171,6 +173,7 @@ mod tests {
             retry_after: Some(Duration::from_secs(9)),
             code: 455,
             message: String::new(),
+            body: None,
         };
         let start = Instant::now();
         assert_eq!(count(RetryPolicy::new(3, Duration::from_mins(10)), error).await, 3);
@@ -179,7 +182,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn no_span_is_too_long() {
-        assert_eq!(count(RetryPolicy::new(2, Duration::MAX), unavailable).await, 2);
+        let endless = RetryPolicy::new(2, Duration::MAX);
+        assert_eq!(count(endless, unavailable).await, 2);
+        assert_eq!(count(endless.first_delay(Duration::MAX).max_delay(Duration::MAX), unavailable).await, 1);
     }
 
     #[tokio::test(start_paused = true)]

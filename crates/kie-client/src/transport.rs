@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use reqwest::{
     Method, RequestBuilder, Response,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER},
@@ -40,7 +39,17 @@ pub(crate) enum Sent {
     /// The connection was not made: nothing was written.
     Unconnected(reqwest::Error),
     /// Something may have been written and no complete answer came back.
-    Lost { status: Option<u16>, retry_after: Option<Duration>, source: Option<reqwest::Error> },
+    Lost(Lost),
+}
+
+/// What is known of an answer that did not come back whole.
+#[derive(Debug, Default)]
+pub(crate) struct Lost {
+    pub(crate) status: Option<u16>,
+    pub(crate) retry_after: Option<Duration>,
+    /// What did arrive of the body.
+    pub(crate) body: Vec<u8>,
+    pub(crate) source: Option<reqwest::Error>,
 }
 
 /// The body of an upload.
@@ -61,17 +70,17 @@ impl Transport {
                 return Sent::Unconnected(error.without_url());
             }
             Err(error) => {
-                return Sent::Lost { status: None, retry_after: None, source: Some(error.without_url()) };
+                return Sent::Lost(Lost { source: Some(error.without_url()), ..Lost::default() });
             }
         };
         let status = response.status().as_u16();
         let retry_after = retry_after(response.headers());
         match read_body(response).await {
             Ok(body) => Sent::Answered(Answer { status, retry_after, body }),
-            Err(BodyError::Broken(error)) => {
-                Sent::Lost { status: Some(status), retry_after, source: Some(error.without_url()) }
+            Err(BodyError { body, broken }) => {
+                let source = broken.map(reqwest::Error::without_url);
+                Sent::Lost(Lost { status: Some(status), retry_after, body, source })
             }
-            Err(BodyError::TooLarge) => Sent::Lost { status: Some(status), retry_after, source: None },
         }
     }
 
@@ -138,8 +147,7 @@ impl Transport {
     }
 }
 
-/// A client for paid calls: nothing is pooled, repeated, redirected or sent through a proxy, so that a connection
-/// which died while idle is never an unknown outcome.
+/// A client for paid calls: nothing is pooled, so that a connection which died while idle is never an unknown outcome.
 pub(crate) fn create_client(
     connect_timeout: Duration,
     user_agent: &HeaderValue,
@@ -155,6 +163,7 @@ pub(crate) fn read_client(
     base_client(connect_timeout, user_agent).pool_idle_timeout(Duration::from_secs(30)).build()
 }
 
+/// What all clients have in common: nothing is repeated, redirected or sent through a proxy behind our back.
 fn base_client(connect_timeout: Duration, user_agent: &HeaderValue) -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .user_agent(user_agent.clone())
@@ -181,29 +190,31 @@ async fn finish(request: RequestBuilder) -> Result<Answer, ReadError> {
     let retry_after = retry_after(response.headers());
     match read_body(response).await {
         Ok(body) => Ok(Answer { status, retry_after, body }),
-        Err(BodyError::Broken(error)) => Err(ReadError::unreachable(error)),
-        Err(BodyError::TooLarge) => Err(ReadError::TooLarge { limit: MAX_ANSWER as u64 }),
+        Err(BodyError { broken: Some(error), .. }) => Err(ReadError::unreachable(error)),
+        Err(BodyError { broken: None, .. }) => Err(ReadError::TooLarge { limit: MAX_ANSWER as u64 }),
     }
 }
 
-enum BodyError {
-    Broken(reqwest::Error),
-    TooLarge,
+/// A body that was not read to its end.
+struct BodyError {
+    /// What was read of it.
+    body: Vec<u8>,
+    /// How it broke off; none when it is too long.
+    broken: Option<reqwest::Error>,
 }
 
 async fn read_body(mut response: Response) -> Result<Vec<u8>, BodyError> {
     let mut body = Vec::new();
-    while let Some(chunk) = next_chunk(&mut response).await? {
-        if body.len() + chunk.len() > MAX_ANSWER {
-            return Err(BodyError::TooLarge);
+    loop {
+        match response.chunk().await {
+            Ok(None) => return Ok(body),
+            Ok(Some(chunk)) if body.len() + chunk.len() > MAX_ANSWER => {
+                return Err(BodyError { body, broken: None });
+            }
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Err(error) => return Err(BodyError { body, broken: Some(error) }),
         }
-        body.extend_from_slice(&chunk);
     }
-    Ok(body)
-}
-
-async fn next_chunk(response: &mut Response) -> Result<Option<Bytes>, BodyError> {
-    response.chunk().await.map_err(BodyError::Broken)
 }
 
 /// The header `Retry-After` in seconds, at most an hour; dates are not read.

@@ -9,13 +9,14 @@ use reqwest::{
     Body,
     multipart::{Form, Part},
 };
-use tokio::time::Instant;
 
 use crate::{
     answer::{self, Answer},
     client::Client,
-    error::{ReadError, Snippet},
+    error::ReadError,
     limit::Call,
+    snippet::Snippet,
+    trace,
     transport::UploadBody,
 };
 
@@ -66,7 +67,7 @@ impl Client {
             .text("uploadPath", path.to_owned())
             .text("fileName", name.to_owned())
             .part("file", part);
-        self.upload(STREAM_PATH, UploadBody::Form(form)).await
+        self.upload("upload_stream", STREAM_PATH, UploadBody::Form(form)).await
     }
 
     /// Uploads bytes that are in memory, up to about 10 MB. Sent once; see [`upload_stream`](Self::upload_stream).
@@ -80,7 +81,7 @@ impl Client {
         let data = format!("data:{content_type};base64,{}", BASE64_STANDARD.encode(bytes));
         let (name, path) = (checked_name(name)?, checked_path(path)?);
         let body = serde_json::json!({ "base64Data": data, "uploadPath": path, "fileName": name });
-        self.upload(BASE64_PATH, UploadBody::Json(body.to_string().into_bytes())).await
+        self.upload("upload_base64", BASE64_PATH, UploadBody::Json(body.to_string().into_bytes())).await
     }
 
     /// Lets the provider fetch a public address, within 30 seconds and up to 100 MB. Sent once; see
@@ -88,20 +89,23 @@ impl Client {
     pub async fn upload_by_url(&self, url: &url::Url, name: &str, path: &str) -> Result<Upload, ReadError> {
         let (name, path) = (checked_name(name)?, checked_path(path)?);
         let body = serde_json::json!({ "fileUrl": url.as_str(), "uploadPath": path, "fileName": name });
-        self.upload(URL_PATH, UploadBody::Json(body.to_string().into_bytes())).await
+        self.upload("upload_by_url", URL_PATH, UploadBody::Json(body.to_string().into_bytes())).await
     }
 
-    async fn upload(&self, endpoint: &str, body: UploadBody) -> Result<Upload, ReadError> {
-        self.acquire(Call::Upload).await?;
-        let started = Instant::now();
-        let result =
-            self.transport().send_upload(endpoint, body).await.and_then(|answer| read_upload(&answer));
-        let elapsed_ms = started.elapsed().as_millis();
-        match &result {
-            Ok(upload) => tracing::debug!(endpoint, bytes = upload.bytes, elapsed_ms, "file uploaded"),
-            Err(error) => tracing::debug!(endpoint, code = error.code(), elapsed_ms, "file not uploaded"),
-        }
-        result
+    async fn upload(
+        &self,
+        operation: &'static str,
+        endpoint: &str,
+        body: UploadBody,
+    ) -> Result<Upload, ReadError> {
+        let span = trace::span(operation, None, None);
+        let sent = async {
+            self.acquire(Call::Upload).await?;
+            let upload = read_upload(&self.transport().send_upload(endpoint, body).await?)?;
+            span.record("bytes", upload.bytes);
+            Ok(upload)
+        };
+        trace::traced(&span, sent).await
     }
 }
 

@@ -72,6 +72,11 @@ impl WaitPolicy {
         self.timeout = timeout;
         self
     }
+
+    /// The pause that follows this one.
+    fn after(&self, pause: Duration) -> Duration {
+        (pause.saturating_mul(3) / 2).min(self.max_pause)
+    }
 }
 
 impl Default for WaitPolicy {
@@ -121,11 +126,27 @@ impl Client {
                 Err(error) if error.is_retryable() => {}
                 Err(error) => return Err(WaitError::Read(error)),
             }
-            if start.elapsed() + pause.max(asked) > policy.timeout {
+            // A pause may be longer than any clock.
+            if start.elapsed().saturating_add(pause.max(asked)) > policy.timeout {
                 return Err(WaitError::TimedOut(last));
             }
             sleep(pause.max(asked)).await;
-            pause = (pause * 3 / 2).min(policy.max_pause);
+            pause = policy.after(pause);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_their_bound_and_never_overflow() {
+        let policy = WaitPolicy::new();
+        assert_eq!(policy.after(Duration::from_secs(4)), Duration::from_secs(6));
+        assert_eq!(policy.after(Duration::from_secs(14)), policy.max_pause);
+        let endless = policy.max_pause(Duration::MAX);
+        assert_eq!(endless.after(Duration::MAX), Duration::MAX / 2);
+        assert!(endless.after(Duration::MAX / 3) > Duration::MAX / 3);
     }
 }

@@ -138,3 +138,73 @@ fn fail_words(record: &Record) -> String {
         [&record.fail_code, &record.fail_message].into_iter().flatten().map(String::as_str).collect();
     if parts.is_empty() { "the provider gave no reason".to_owned() } else { parts.join(": ") }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use kie_client::RetryPolicy;
+    use serde_json::json;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    const PAGE: &str = "<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>";
+
+    /// Gives this answer to everybody.
+    async fn answering(status: u16, body: String) -> SocketAddr {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        #[expect(clippy::disallowed_methods, reason = "a server of one test")]
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut request = Vec::new();
+                // A connection that is closed over an unread request is reset, and its answer lost.
+                while !request.ends_with(if request.starts_with(b"POST") { b"}" } else { b"\r\n\r\n" }) {
+                    if stream.read_buf(&mut request).await.unwrap_or(0) == 0 {
+                        break;
+                    }
+                }
+                let head =
+                    format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\nconnection: close", body.len());
+                let _ = stream.write_all(format!("{head}\r\n\r\n{body}").as_bytes()).await;
+            }
+        });
+        address
+    }
+
+    async fn provider(status: u16, body: &str) -> KieProvider {
+        let base: Url = format!("http://{}", answering(status, body.to_owned()).await).parse().unwrap();
+        let client = Client::builder("key").base_url(base).retry(RetryPolicy::never()).build().unwrap();
+        KieProvider::new(client)
+    }
+
+    #[tokio::test]
+    async fn the_words_of_an_unclear_attempt_tell_what_came() {
+        let broken = r#"{"code":200,"data":{"taskId":"a1"#;
+        for (status, body, told) in [
+            (502, PAGE, "502 Bad Gateway"),
+            (200, PAGE, "502 Bad Gateway"),
+            (200, broken, broken),
+            (200, r#"{"code":200,"callBackUrl":"https://h/callbacks/secret"}"#, "https://h/…"),
+        ] {
+            let kie = provider(status, body).await;
+            let failure = kie.create_task("z-image", &json!({}), None).await.unwrap_err();
+            assert_eq!(failure.answer, Answer::Unknown, "{body}");
+            assert!(failure.words.contains(told) && !failure.words.contains("secret"), "{}", failure.words);
+        }
+        let kie = provider(200, &"x".repeat(100_000)).await;
+        let failure = kie.create_task("z-image", &json!({}), None).await.unwrap_err();
+        assert!(failure.words.len() < 1000, "{}", failure.words);
+    }
+
+    #[tokio::test]
+    async fn the_words_of_a_failed_read_tell_of_a_page_and_nothing_of_a_record() {
+        let id = "a1";
+        let failure = provider(502, PAGE).await.record(id, None).await.unwrap_err();
+        assert!(failure.to_string().contains("502 Bad Gateway"), "{failure}");
+        let piece = r#"{"code":200,"data":{"param":"a secret prompt"#;
+        let failure = provider(200, piece).await.record(id, None).await.unwrap_err();
+        assert!(!failure.to_string().contains("secret"), "{failure}");
+    }
+}

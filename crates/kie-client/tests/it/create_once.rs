@@ -173,3 +173,58 @@ async fn a_limiter_that_refuses_prevents_the_sending() {
     assert_eq!(error.refusal(), CreateRefusal::Throttled { retry_after: Some(Duration::from_secs(3)) });
     assert!(server.asked().is_empty());
 }
+
+#[tokio::test]
+async fn what_came_instead_of_a_task_is_kept() {
+    let page = "<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>";
+    for (reply, words, shown) in [
+        (
+            Reply::new(200, page),
+            "502 Bad Gateway\nnginx",
+            "an answer without a task id; the answer begins: 502 Bad Gateway",
+        ),
+        (
+            Reply::new(502, page),
+            "502 Bad Gateway\nnginx",
+            "http status 502 without words; the answer begins: 502 Bad Gateway",
+        ),
+        (Reply::json("{\"code\":200,\"da"), "{\"code\":200,\"da", "the answer begins: {\"code\":200,\"da"),
+        (
+            Reply::json("{\"code\":200,\"data\":null}"),
+            "{\"code\":200,\"data\":null}",
+            "{\"code\":200,\"data\":null}",
+        ),
+    ] {
+        let server = Canned::start([reply]).await;
+        let error = create(&server.client()).await.unwrap_err();
+        assert!(error.is_outcome_unknown());
+        assert_eq!(error.body().unwrap().as_str(), words);
+        assert!(error.to_string().ends_with(shown), "{error}");
+    }
+    let server = Canned::start([Reply::json(&"ё".repeat(100_000))]).await;
+    let error = create(&server.client()).await.unwrap_err();
+    assert_eq!(error.body().unwrap().as_str().chars().count(), 301);
+    assert!(error.to_string().chars().count() < 300, "{error}");
+    // A refusal keeps its answer, too, but the words are the provider's.
+    let refused = r#"{"code":402,"msg":"Insufficient Credits","data":{"left":1}}"#;
+    let error = create(&Canned::start([Reply::json(refused)]).await.client()).await.unwrap_err();
+    assert_eq!(error.body().unwrap().as_str(), refused);
+    assert!(error.to_string().ends_with("Insufficient Credits"), "{error}");
+    let error = create(&Canned::start([Reply::json("")]).await.client()).await.unwrap_err();
+    assert!(error.body().is_none() && error.is_outcome_unknown());
+}
+
+#[tokio::test]
+async fn what_arrived_before_the_answer_broke_off_is_kept() {
+    let half = "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"code\":200,\"data\":{\"taskId\":\"a1";
+    for habit in [Habit::Write(half), Habit::WriteAndHold(half)] {
+        let server = Raw::start(habit).await;
+        let error = create(&impatient(url(server.address), Duration::from_millis(700))).await.unwrap_err();
+        assert!(error.is_outcome_unknown());
+        let body = error.body().map(kie_client::Snippet::as_str);
+        assert_eq!(body, Some("{\"code\":200,\"data\":{\"taskId\":\"a1"), "{habit:?}: {error}");
+    }
+    let server = Raw::start(Habit::Silence).await;
+    let error = create(&impatient(url(server.address), Duration::from_millis(300))).await.unwrap_err();
+    assert!(error.body().is_none());
+}

@@ -214,6 +214,7 @@ fn record(record: &Record) -> Value {
         "callback_url": record.callback_url,
         "created_at_ms": record.created_at_ms,
         "completed_at_ms": record.completed_at_ms,
+        "expired": record.expired,
     }))
 }
 

@@ -4,6 +4,7 @@
 mod create_once;
 mod exchanges;
 mod files;
+mod inputs;
 mod logs;
 mod parsers;
 mod reads;

@@ -17,6 +17,8 @@ fn answers() -> impl Strategy<Value = Value> {
         "response",
         "data",
         "param",
+        "input",
+        "createTime",
         "creditsConsumed",
         "info",
         "videoInfo",
@@ -36,6 +38,8 @@ fn answers() -> impl Strategy<Value = Value> {
         prop::sample::select(vec![
             "success",
             "fail",
+            "2026-01-29T07:12:40Z",
+            "{\"input\":\"{\\\"prompt\\\":1}\"}",
             "https://h/1.png",
             "[https://h/1]",
             "{\"resultUrls\":",
@@ -57,7 +61,9 @@ fn answers() -> impl Strategy<Value = Value> {
 
 fn read_all(body: &[u8]) {
     let _ = callback::read(body, None);
-    let _ = Record::parse(body);
+    if let Ok(record) = Record::parse(body) {
+        assert!(record.input().is_none_or(|input| input.is_object()));
+    }
     for status in [200, 400, 429, 500] {
         if let Err(error) = CreatedTask::parse(status, body) {
             assert!(!(error.is_outcome_unknown() && error.is_retryable()));
@@ -66,6 +72,7 @@ fn read_all(body: &[u8]) {
     for family in Family::ALL {
         if let Ok(record) = Record::parse_family(family, body) {
             assert!(record.outputs.len() <= 32 && record.extras.len() <= 32);
+            assert!(record.input().is_none_or(|input| input.is_object()));
         }
     }
 }

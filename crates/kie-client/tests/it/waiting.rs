@@ -45,3 +45,9 @@ async fn every_other_end_is_an_error_of_its_own() {
     let blocked = r#"{"code":401,"msg":"Unauthorized"}"#;
     assert!(matches!(wait(&[blocked], &PATIENT).await, Err(WaitError::Read(error)) if error.is_blocked()));
 }
+
+#[tokio::test]
+async fn no_pause_is_too_long() {
+    let endless = BRIEF.first_pause(Duration::MAX).max_pause(Duration::MAX);
+    assert!(matches!(wait(&[WAITING], &endless).await, Err(WaitError::TimedOut(Some(_)))));
+}
