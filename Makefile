@@ -11,6 +11,7 @@ demo: ## Starts everything on this machine with a simulated provider; prints whe
 
 test: ## Runs every test; brings its own PostgreSQL unless TEST_DATABASE_URL is set
 	@tests/scripts/ensure-tools.sh cc certs postgres
+	@tests/scripts/ensure-tools.sh faketime || echo "test: without libfaketime the clocks of the storm are all true" >&2
 	cargo build --workspace --bins
 	tests/scripts/with-postgres.sh cargo test --workspace --no-fail-fast
 
@@ -27,7 +28,7 @@ deny: ## Checks licences, sources and bans of all dependencies
 bless: ## Renews the packed catalogue, printed documents and checked-query data
 	tests/scripts/bless.sh
 
-bench: ## Measures orders, memory, latency, rest and long histories against their bars (12 minutes on a quiet machine)
+bench: ## Measures orders, memory, latency, rest, long histories, simulator and catalogue against their bars (13 quiet minutes)
 	tests/bench/run.sh all
 	cargo bench --package kie-catalogue
 

@@ -11,6 +11,7 @@ mod receiver;
 mod reference;
 mod scratch;
 mod shop;
+mod simulator;
 mod table;
 
 use std::path::PathBuf;
@@ -63,6 +64,8 @@ enum Bench {
     Idle,
     /// What a pass costs when a million generations lie behind it.
     History,
+    /// How much the simulator bears.
+    Simulator,
     /// One after the other.
     All,
 }
@@ -93,6 +96,9 @@ async fn main() -> anyhow::Result<ExitCode> {
     }
     if wanted(Bench::History) {
         figures.extend(history::measure(&options.database_url, options.history).await?);
+    }
+    if wanted(Bench::Simulator) {
+        figures.extend(simulator::measure(&programs, options.seconds).await?);
     }
     table::print(&figures)?;
     let met = figures.iter().all(|figure| figure.met);

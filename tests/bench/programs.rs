@@ -23,7 +23,7 @@ pub(crate) struct Customer {
 impl Programs {
     pub(crate) fn in_folder(folder: &Path) -> anyhow::Result<Self> {
         let folder = folder.canonicalize().with_context(|| format!("no folder {}", folder.display()))?;
-        for name in ["kie-web", "kie-reconciler", "s3-server"] {
+        for name in ["kie-web", "kie-reconciler", "kie-sim", "s3-server"] {
             ensure!(
                 folder.join(name).is_file(),
                 "{} is not built: use tests/bench/run.sh",

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Measures the shop: builds it for release, starts a durable throw-away PostgreSQL, runs one bench or all.
 #
-#   run.sh [orders|memory|latency|idle|history|all]
+#   run.sh [orders|memory|latency|idle|history|simulator|all]
 #
 # Exit code 0: every bar is met; 1: one is missed, or a run has no result. Figures mean something on a quiet machine only.
 #
@@ -17,7 +17,7 @@ bench=${1:-all}
 export CARGO_TARGET_DIR=${BENCH_TARGET:-target}
 tests/scripts/ensure-tools.sh cc certs postgres
 
-cargo build --release --package kie-web --package kie-reconciler
+cargo build --release --package kie-web --package kie-reconciler --package kie-sim
 cargo build --release --package acceptance --bin s3-server --bench figures
 figures=$(cargo build --release --package acceptance --bench figures --message-format json 2>/dev/null |
     sed --quiet 's/.*"name":"figures".*"executable":"\([^"]*\)".*/\1/p')

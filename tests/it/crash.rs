@@ -46,7 +46,8 @@ stories! {
     }
 
     async fn f41_stopped_in_the_middle_of_the_purge_the_bytes_go_in_a_later_round(db) {
-        let cases = rows::PURGING.iter().flat_map(|point| ["kill", "error", "delay:40"].map(|action| (*point, action)));
+        let points = rows::PURGING.iter().filter(|point| rows::is_on(db, point));
+        let cases = points.flat_map(|point| ["kill", "error", "delay:40"].map(|action| (*point, action)));
         join_all(cases.map(|(point, action)| purged_despite(db, point, action))).await;
     }
 

@@ -267,6 +267,27 @@ stories! {
         world.finish().await;
     }
 
+    async fn holds_that_were_placed_wrongly_are_put_right_by_the_next_pass(db) {
+        for source in SOURCES {
+            let world = World::builder(db).callbacks(false).start().await;
+            let old = OldDatabase::create(source, &world.path("."), JOBS).await;
+            old.run("insert into users values (1, 100, 70), (2, 5, 0)").await;
+            let inside = ImportOptions { holds: importing::Holds::Inside, ..options() };
+            let beside = ImportOptions { holds: importing::Holds::Beside, ..options() };
+            let first = import(&world, &old, &inside).await;
+            assert_eq!([first.money.before, first.money.after].map(Money::minor), [10_500, 10_500]);
+            assert_eq!(balance(&world, "1").await, (10_000, 0));
+            let second = import(&world, &old, &beside).await;
+            assert_eq!([second.money.before, second.money.after].map(Money::minor), [17_500, 17_500]);
+            assert_eq!((second.users.changed, second.users.same), (1, 1));
+            assert_eq!(balance(&world, "1").await, (17_000, 0));
+            let third = import(&world, &old, &inside).await;
+            assert_eq!([third.money.before, third.money.after].map(Money::minor), [10_500, 10_500]);
+            assert_eq!(balance(&world, "1").await, (10_000, 0));
+            world.finish().await;
+        }
+    }
+
     async fn customers_who_are_here_already_keep_their_accounts_and_chats(db) {
         let world = World::builder(db).callbacks(false).start().await;
         let (store, ids) = (&*world.store, world.ids());

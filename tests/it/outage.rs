@@ -1,6 +1,7 @@
 //! The shop's own parts away or broken: the database, the catalogue's overlay.
 
-use acceptance::{IMAGE, World, prompt, stories, until};
+use acceptance::{IMAGE, VIDEO, World, prompt, stories, until};
+use serde_json::json;
 
 stories! {
     async fn f05_an_order_that_cannot_be_written_buys_nothing(db) {
@@ -72,6 +73,26 @@ stories! {
         assert_eq!(customer.order_and_wait(IMAGE, prompt("still here")).await.state(), "done");
         let body = customer.order_body("google/nano-banana-9", &prompt("never"));
         assert_eq!(customer.post("/v1/jobs", Some("k"), &body).await.status, 404);
+        world.finish().await;
+    }
+
+    async fn f55_a_broken_price_takes_its_model_off_sale_and_a_broken_file_all_of_them(db) {
+        let video = json!({"prompt": "sold as ever", "sound": false});
+        let world = World::builder(db).price(IMAGE, "abc").start().await;
+        let customer = world.account_with("100.00").await;
+        let refused = customer.post("/v1/jobs", Some("k"), &customer.order_body(IMAGE, &prompt("cheap"))).await;
+        assert_eq!((refused.status, refused.body["type"].as_str()), (409, Some("not-for-sale")));
+        assert_eq!(customer.order_and_wait(VIDEO, video.clone()).await.state(), "done");
+        let check = world.reconciler(&["check"]).await;
+        assert!(check.code == 1 && check.out.contains("entry 1 (google/nano-banana)"), "{check:?}");
+        world.finish().await;
+
+        let world = World::builder(db).price(IMAGE, "1.00\"\n]").start().await;
+        let customer = world.account_with("100.00").await;
+        let refused = customer.post("/v1/jobs", Some("k"), &customer.order_body(VIDEO, &video)).await;
+        assert_eq!(refused.status, 409);
+        let check = world.reconciler(&["check"]).await;
+        assert!(check.code == 1 && check.out.contains("PRICES: "), "{check:?}");
         world.finish().await;
     }
 }

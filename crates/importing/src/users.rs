@@ -144,7 +144,8 @@ async fn one(pass: &Pass<'_>, row: Row) -> Result<Outcome, ImportError> {
     }
     let before = known.as_ref().map_or(Money::ZERO, |known| known.amount);
     let ended = match known {
-        Some(known) if known.fingerprint == user.fingerprint => Ok(End::Same),
+        // The same row counts for another sum when `--holds` is said otherwise.
+        Some(known) if known.fingerprint == user.fingerprint && known.amount == entering => Ok(End::Same),
         _ if pass.options.dry_run => Ok(if known.is_some() { End::Changed } else { End::New }),
         Some(known) => change(pass, &user, &known, entering, now).await?,
         None => open(pass, &user, entering, &mut problems, now).await?,
@@ -250,7 +251,7 @@ async fn change(
         let (was, is) = (pass.currency().format(known.amount), pass.currency().format(entering));
         return Ok(Err(format!(
             "its balance went from {was} to {is} after its generations in flight were taken over: decide what of it is \
-             due, by `account adjust`"
+             due, by `account adjust` (if only `--holds` was said otherwise, say it as before)"
         )));
     }
     let mut import = base(pass, user, (known.account, entering), now);

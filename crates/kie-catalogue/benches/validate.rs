@@ -16,6 +16,9 @@ const TYPICAL_BAR: Duration = Duration::from_micros(15);
 /// No model takes more.
 const WORST_BAR: Duration = Duration::from_micros(200);
 
+/// Reading and compiling all models takes no longer.
+const LOAD_BAR: Duration = Duration::from_millis(150);
+
 /// How often an input is validated for the figure of its model, which is the median.
 const RUNS: usize = 201;
 
@@ -61,6 +64,7 @@ fn typical(c: &mut Criterion) {
 fn bars(_: &mut Criterion) {
     let catalogue = Catalogue::packed().unwrap();
     let mut table = format!("{:48} {:40} {:12} verdict\n", "figure", "measured", "bar");
+    table.push_str(&line("read and compile the whole catalogue", median_load(), "", LOAD_BAR));
     for (name, sample) in SAMPLES {
         let models = ranked(&catalogue, sample);
         let (middle, _) = models[models.len() / 2];
@@ -83,6 +87,18 @@ fn ranked(catalogue: &Catalogue, sample: Sample) -> Vec<(Duration, &str)> {
         catalogue.models().map(|model| (median_run(model, sample(model)), model.id())).collect();
     models.sort_unstable();
     models
+}
+
+fn median_load() -> Duration {
+    let mut runs: Vec<Duration> = (0..11)
+        .map(|_| {
+            let start = Instant::now();
+            black_box(Catalogue::packed().is_ok());
+            start.elapsed()
+        })
+        .collect();
+    runs.sort_unstable();
+    runs[runs.len() / 2]
 }
 
 fn median_run(model: &Model, input: &Value) -> Duration {

@@ -123,6 +123,7 @@ impl Catalogue {
     }
 
     fn extended(mut self, files: impl IntoIterator<Item = ReadFile>) -> Catalogue {
+        let is_overlay = !self.models.is_empty();
         let mut taken = BTreeSet::new();
         for (name, text) in files {
             if let Some(id) = self.take(name.clone(), &text)
@@ -133,7 +134,23 @@ impl Catalogue {
         }
         self.link_aliases();
         self.version = version(&self.digests, &self.models);
+        self.tell_unpriced(&taken, is_overlay);
         self
+    }
+
+    /// Who sells should know what is not for sale for want of a price; a file of one's own most of all.
+    fn tell_unpriced(&self, taken: &BTreeSet<String>, is_overlay: bool) {
+        let taken = taken.iter().filter_map(|id| self.models.get(id));
+        let unpriced: Vec<&Model> = taken.filter(|model| model.is_unpriced()).collect();
+        if is_overlay {
+            for model in unpriced {
+                let reason = model.unpriced_because().unwrap_or("no rule gives the example a price");
+                tracing::warn!(model = model.id(), reason, "catalogue.unpriced: this model is off sale");
+            }
+        } else if !unpriced.is_empty() {
+            let models: Vec<&str> = unpriced.into_iter().map(Model::id).collect();
+            tracing::info!(models = models.join(" "), "catalogue.unpriced: these models are off sale");
+        }
     }
 
     /// The id of the model that the file gave.
@@ -188,7 +205,7 @@ impl Catalogue {
         if self.faults.contains(&fault) {
             return;
         }
-        tracing::warn!(file = fault.file, reason = fault.reason, "catalogue.file_fault");
+        tracing::warn!(file = fault.file, reason = fault.reason, "catalogue.fault: this model is off sale");
         self.faults.push(fault);
     }
 }

@@ -1,5 +1,7 @@
 //! What a validated input costs in credits.
 
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -89,6 +91,12 @@ impl CostRules {
     pub(crate) fn words(&self) -> Vec<String> {
         let extras = self.extras.iter().map(|extra| format!("plus {}", extra.words()));
         self.rules.iter().map(Rule::words).chain(extras).collect()
+    }
+
+    /// What the rules and extras ask, each amount once, in their order.
+    pub(crate) fn amounts(&self) -> Vec<Credits> {
+        let all = self.rules.iter().chain(&self.extras).map(|rule| rule.credits);
+        all.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// Every field that some rule looks at, in file order, once.

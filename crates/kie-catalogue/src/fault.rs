@@ -4,6 +4,7 @@ use jsonschema::error::ValidationErrorKind as Kind;
 use jsonschema::{ValidationError, Validator};
 use serde_json::Value;
 
+use crate::address::has_odd_letters;
 use crate::input::InputFault;
 use crate::nearest::nearest;
 use crate::words::{condition, expected, kind, listed, one_of, required_sets, shortened, shown, units};
@@ -141,6 +142,9 @@ fn message(error: &ValidationError<'_>, schema: &Value) -> String {
         }
         Kind::OneOfNotValid { .. } | Kind::OneOfMultipleValid { .. } => {
             alternatives(own.and_then(|own| own.get("oneOf")), "exactly one", &words, &reason)
+        }
+        Kind::Format { .. } if sent.as_str().is_some_and(has_odd_letters) => {
+            format!("must be {words}; other letters and spaces are written percent-encoded")
         }
         _ => format!("must be {words}{reason}"),
     }

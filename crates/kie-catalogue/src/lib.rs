@@ -2,6 +2,7 @@
 #![cfg_attr(not(feature = "packed"), doc = "The models of KIE.ai as data; see the README.")]
 #![warn(missing_docs)]
 
+mod address;
 mod catalogue;
 mod cost;
 mod credits;

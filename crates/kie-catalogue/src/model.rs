@@ -7,6 +7,7 @@ use jsonschema::Validator;
 use serde_json::Value;
 
 use crate::cost::Cost;
+use crate::credits::Credits;
 use crate::fault::faults;
 use crate::file::{Alias, ModelFile, Origin, OutputKind, Status};
 use crate::fill::{FillPlan, too_large};
@@ -135,6 +136,11 @@ impl Model {
         self.inner.file.cost.words()
     }
 
+    /// The amounts of its price rules and extras, each once, from the least to the dearest.
+    pub fn price_amounts(&self) -> Vec<Credits> {
+        self.inner.file.cost.amounts()
+    }
+
     /// What the cost takes for granted beyond the price list.
     pub fn cost_assumes(&self) -> Option<&str> {
         self.inner.file.cost.assumes.as_deref()
@@ -166,6 +172,11 @@ impl Model {
     pub(crate) fn withdrawn(mut self, reason: &str) -> Model {
         self.fault = Some(Arc::from(reason));
         self
+    }
+
+    /// Whether nothing but a price is missing.
+    pub(crate) fn is_unpriced(&self) -> bool {
+        self.is_listed() && self.fault.is_none() && !self.has_known_cost()
     }
 
     fn has_known_cost(&self) -> bool {

@@ -33,12 +33,20 @@ pub(crate) fn model(name: &str, text: &str) -> Result<(Model, Value), Broken> {
         id: id.or_else(|| id_of_name(name)),
         reason: bounded_reason(&reason),
     };
-    let value: Value =
-        serde_json::from_str(text).map_err(|error| broken(None, format!("not JSON: {error}")))?;
+    let value: Value = serde_json::from_str(text).map_err(|error| {
+        let near = around(text, error.line(), error.column());
+        broken(None, format!("not JSON: {error}, near `{near}`"))
+    })?;
     let id = value.get("id").and_then(Value::as_str).map(str::to_owned);
     let file: ModelFile = serde_json::from_value(value.clone())
         .map_err(|error| broken(id.clone(), format!("not a model file: {error}")))?;
     Ok((Model::new(file).map_err(|reason| broken(id, reason))?, value))
+}
+
+/// What stands around a place in a text, on its line; lines and columns count from 1.
+fn around(text: &str, line: usize, column: usize) -> String {
+    let line = text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
+    line.chars().skip(column.saturating_sub(30)).take(60).collect::<String>().trim().to_owned()
 }
 
 /// A file whose text could not be had.

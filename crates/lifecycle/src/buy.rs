@@ -104,9 +104,11 @@ impl Lifecycle {
             // Someone else holds the job by now, or the write failed; the id is evidence and is saved whoever holds it.
             self.save_task_patiently(job, number, &task_id).await?;
         }
+        store::fail_point!("buy.saved");
         if let Ok(true) = self.store().close_breaker().await {
             tracing::info!("breaker.closed");
         }
+        store::fail_point!("buy.trusted");
         self.forget_refusals(&job.model).await?;
         recorded.map(drop)
     }
@@ -173,6 +175,7 @@ impl Lifecycle {
             self.save_task_patiently(job, number, task).await?;
         }
         self.write_patiently(&draft).await?;
+        store::fail_point!("buy.refused");
         if failure.answer == Answer::Refused(Cause::InvalidInput) {
             self.distrust_copies(job).await?;
         }

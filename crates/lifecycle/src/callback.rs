@@ -89,7 +89,7 @@ impl Lifecycle {
             // Our token names a job that this database does not have: a restore from a backup, perhaps.
             Err(StoreError::NotFound { .. }) => {
                 tracing::error!(%job, task, "callback.orphan");
-                self.store().add_orphan("callbacks/kie", task.unwrap_or("-"), at).await?;
+                self.store().add_orphan("callbacks/kie", task.unwrap_or("-"), Some(job), at).await?;
             }
             Err(error) => return Err(error),
         }
@@ -120,7 +120,7 @@ impl Lifecycle {
         };
         let Some((job, _)) = known else {
             tracing::warn!(path, task, "callback.orphan");
-            return self.store().add_orphan(path, task.unwrap_or("-"), at).await;
+            return self.store().add_orphan(path, task.unwrap_or("-"), None, at).await;
         };
         let every = Duration::from_secs(5);
         let wake = WakeJob {

@@ -1,6 +1,6 @@
 //! An operator's decisions on an unclear job: adopt, resend, release.
 
-use domain::{Event, Job, JobId, JobState, Scope};
+use domain::{Attempt, Event, Job, JobId, JobState, Scope};
 use store::{NewEntry, Recorded, StoreError, TaskSaved, WakeJob, WakeReason};
 use thiserror::Error;
 
@@ -53,7 +53,16 @@ impl From<StoreError> for DecideError {
 }
 
 impl Lifecycle {
-    /// Decides an unclear job. `reason` goes into its history; `who` names the source.
+    /// Whether a decision would change anything now: false if it was carried out before. Nothing is written, and what is
+    /// refused here is refused by [`Lifecycle::decide`] with the same words.
+    pub async fn foresee_decision(&self, job: &Job, decision: &Decision) -> Result<bool, DecideError> {
+        match decision {
+            Decision::Adopt { task_id } => Ok(self.fitting_attempt(job, task_id).await?.is_some()),
+            Decision::Resend | Decision::Release => require_unclear(job).map(|()| true),
+        }
+    }
+
+    /// Decides an unclear job. `reason` goes into its history.
     pub async fn decide(&self, id: JobId, decision: &Decision, reason: &str) -> Result<Job, DecideError> {
         let job = self.store().find_job(id, Scope::All).await?.ok_or(DecideError::NotFound)?;
         match decision {
@@ -65,9 +74,7 @@ impl Lifecycle {
     }
 
     async fn order(&self, job: &Job, event: Event, reason: &str) -> Result<(), DecideError> {
-        if job.state != JobState::Unclear {
-            return Err(DecideError::WrongState { state: job.state });
-        }
+        require_unclear(job)?;
         let mut draft = self.draft(job).unclaimed().moved(event).map_err(StepError::from)?.source("operator");
         draft.note(decided(&format!("{event:?}"), reason));
         match self.write(&draft).await? {
@@ -77,6 +84,22 @@ impl Lifecycle {
     }
 
     async fn adopt_by_order(&self, job: &Job, task_id: &str, reason: &str) -> Result<(), DecideError> {
+        let Some(number) = self.fitting_attempt(job, task_id).await? else { return Ok(()) };
+        // Before the deed: a process that is killed in between leaves a trace of what was wanted.
+        self.store().note(job.id, &[decided("adopt", reason)], self.ids().now()).await?;
+        match self.store().save_task(job.id, number, task_id, self.ids().now()).await? {
+            TaskSaved::Saved | TaskSaved::Known => Ok(()),
+            TaskSaved::Taken => Err(DecideError::Taken),
+        }
+    }
+
+    /// The attempt that may adopt a task; none if the job has it already.
+    async fn fitting_attempt(&self, job: &Job, task_id: &str) -> Result<Option<u16>, DecideError> {
+        let attempts = self.store().attempts(job.id).await?;
+        let has = |attempt: &Attempt| attempt.task_id.as_deref() == Some(task_id);
+        if job.task_id.as_deref().map_or_else(|| attempts.iter().any(has), |followed| followed == task_id) {
+            return Ok(None);
+        }
         let adoptable = matches!(job.state, JobState::Unclear | JobState::Failed) && job.task_id.is_none();
         if !adoptable {
             return Err(DecideError::WrongState { state: job.state });
@@ -87,22 +110,22 @@ impl Lifecycle {
             .record(task_id, crate::old_model(job))
             .await
             .map_err(DecideError::Unreadable)?;
-        let attempts = self.store().attempts(job.id).await?;
         let fitting = attempts
             .iter()
             .find(|attempt| attempt.task_id.is_none() && self.record_agrees(job, attempt, &record))
             .ok_or(DecideError::Disagrees)?;
-        match self.store().save_task(job.id, fitting.number, task_id, self.ids().now()).await? {
-            TaskSaved::Saved | TaskSaved::Known => {}
-            TaskSaved::Taken => return Err(DecideError::Taken),
+        if self.store().find_job_by_task(task_id).await?.is_some() {
+            return Err(DecideError::Taken);
         }
-        self.store().note(job.id, &[decided("adopt", reason)], self.ids().now()).await?;
-        Ok(())
+        Ok(Some(fitting.number))
     }
 
     /// Wakes a job whatever it waits for; the step decides what can be done. False if it rests for good.
     pub async fn retry(&self, id: JobId, reason: &str) -> Result<bool, StoreError> {
         let now = self.ids().now();
+        if !self.store().find_job(id, Scope::All).await?.is_some_and(|job| can_wake(&job)) {
+            return Ok(false);
+        }
         let wake = WakeJob {
             job: id,
             scope: Scope::All,
@@ -110,15 +133,31 @@ impl Lifecycle {
             reason: WakeReason::Asked,
             at_most_every: std::time::Duration::ZERO,
         };
-        let woken = self.store().wake_job(&wake).await?;
-        if woken {
-            self.store().note(id, &[decided("retry", reason)], now).await?;
-        }
-        Ok(woken)
+        // The trace comes first, as with every deed.
+        self.store().note(id, &[decided("retry", reason)], now).await?;
+        self.store().wake_job(&wake).await
     }
 }
 
-fn decided(what: &str, reason: &str) -> NewEntry {
+/// Whether a wake would find the job, by the rule of [`store::JobStore::wake_job`].
+pub(crate) fn can_wake(job: &Job) -> bool {
+    match job.state {
+        JobState::Done | JobState::Canceled => false,
+        JobState::Failed => !job.gift && job.attempts > 0,
+        JobState::Draft
+        | JobState::Pending
+        | JobState::Submitting
+        | JobState::Unclear
+        | JobState::Running
+        | JobState::Storing => true,
+    }
+}
+
+fn require_unclear(job: &Job) -> Result<(), DecideError> {
+    if job.state == JobState::Unclear { Ok(()) } else { Err(DecideError::WrongState { state: job.state }) }
+}
+
+pub(crate) fn decided(what: &str, reason: &str) -> NewEntry {
     NewEntry {
         source: "operator",
         event: "job.decided",

@@ -8,27 +8,14 @@ use serde::Deserialize;
 use serde_json::Value;
 use thiserror::Error;
 
-/// Why a price file is refused.
-#[derive(Debug, Error)]
-pub enum PriceListError {
-    /// Not TOML of the expected form.
-    #[error("the price file cannot be read: {0}")]
-    Unreadable(String),
-    /// An amount that the currency cannot have.
-    #[error("entry {entry} of the price file ({model}): {reason}")]
-    Amount {
-        /// Number of the entry, from 1.
-        entry: usize,
-        /// Its model.
-        model: String,
-        /// What is wrong.
-        reason: String,
-    },
-}
-
-/// Fixed prices; the first entry that fits wins.
+/// Fixed prices; the first entry that fits wins. What is broken in the file takes off sale what it may have been about: to
+/// sell at another price than the deployer's is worse than not to sell.
 #[derive(Debug, Clone, Default)]
-pub struct PriceList(Vec<FixedPrice>);
+pub struct PriceList {
+    fixed: Vec<FixedPrice>,
+    barred: Barred,
+    faults: Vec<String>,
+}
 
 #[derive(Debug, Clone)]
 struct FixedPrice {
@@ -37,11 +24,24 @@ struct FixedPrice {
     amount: Money,
 }
 
+/// Which models a broken file leaves without a price.
+#[derive(Debug, Clone)]
+enum Barred {
+    Models(HashSet<String>),
+    All,
+}
+
+impl Default for Barred {
+    fn default() -> Self {
+        Self::Models(HashSet::new())
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PriceFile {
     #[serde(default)]
-    price: Vec<PriceEntry>,
+    price: Vec<toml::Value>,
 }
 
 #[derive(Deserialize)]
@@ -54,35 +54,77 @@ struct PriceEntry {
 }
 
 impl PriceList {
-    /// Reads TOML: `[[price]] model = "…"  when = { duration = "10" }  amount = "99.00"`, amounts in major units.
-    pub fn parse(text: &str, currency: &Currency) -> Result<Self, PriceListError> {
-        let file: PriceFile =
-            toml::from_str(text).map_err(|error| PriceListError::Unreadable(error.to_string()))?;
-        let fixed = |(index, entry): (usize, PriceEntry)| {
-            let refused = |reason: String| PriceListError::Amount {
-                entry: index + 1,
-                model: entry.model.clone(),
-                reason,
-            };
-            let amount = currency.parse_amount(&entry.amount).map_err(|error| refused(error.to_string()))?;
-            if amount < Money::ZERO {
-                return Err(refused("the amount is below zero".to_owned()));
-            }
-            Ok(FixedPrice { model: entry.model, when: entry.when, amount })
+    /// Reads TOML: `[[price]] model = "…"  when = { duration = "10" }  amount = "99.00"`, amounts in major units. A broken
+    /// entry takes its model off sale, a broken file all that is not free.
+    pub fn parse(text: &str, currency: &Currency) -> Self {
+        let file: PriceFile = match toml::from_str(text) {
+            Ok(file) => file,
+            Err(error) => return Self::broken(error.to_string()),
         };
-        file.price.into_iter().enumerate().map(fixed).collect::<Result<_, _>>().map(Self)
+        let mut list = Self::default();
+        for (index, entry) in file.price.into_iter().enumerate() {
+            let model = entry.get("model").and_then(toml::Value::as_str).map(str::to_owned);
+            match fixed_price(entry, currency) {
+                Ok(fixed) => list.fixed.push(fixed),
+                Err(reason) => list.bar(index.saturating_add(1), model, &reason),
+            }
+        }
+        list
+    }
+
+    /// A file that cannot be read: nothing has a price but what is free.
+    pub fn broken(reason: String) -> Self {
+        Self { fixed: Vec::new(), barred: Barred::All, faults: vec![reason] }
+    }
+
+    fn bar(&mut self, entry: usize, model: Option<String>, reason: &str) {
+        let named = model.as_deref().unwrap_or("of no model");
+        self.faults.push(format!("entry {entry} ({named}): {reason}"));
+        match (&mut self.barred, model) {
+            (Barred::All, _) => {}
+            (Barred::Models(models), Some(model)) => {
+                models.insert(model);
+            }
+            (barred, None) => *barred = Barred::All,
+        }
+    }
+
+    /// What is wrong with the file.
+    pub fn faults(&self) -> &[String] {
+        &self.faults
+    }
+
+    /// The models that it names.
+    pub fn models(&self) -> impl Iterator<Item = &str> {
+        self.fixed.iter().map(|fixed| fixed.model.as_str())
+    }
+
+    fn bars(&self, model: &str) -> bool {
+        match &self.barred {
+            Barred::Models(models) => models.contains(model),
+            Barred::All => true,
+        }
     }
 
     fn find(&self, model: &str, input: &ValidInput) -> Option<Money> {
         let fits = |fixed: &&FixedPrice| {
             fixed.model == model && fixed.when.iter().all(|(field, value)| input.has_value(field, value))
         };
-        self.0.iter().find(fits).map(|fixed| fixed.amount)
+        self.fixed.iter().find(fits).map(|fixed| fixed.amount)
     }
 
     fn names(&self, model: &str) -> bool {
-        self.0.iter().any(|fixed| fixed.model == model)
+        self.models().any(|named| named == model)
     }
+}
+
+fn fixed_price(entry: toml::Value, currency: &Currency) -> Result<FixedPrice, String> {
+    let PriceEntry { model, when, amount } = entry.try_into().map_err(|error| error.to_string())?;
+    let amount = currency.parse_amount(&amount).map_err(|error| error.to_string())?;
+    if amount < Money::ZERO {
+        return Err("the amount is below zero".to_owned());
+    }
+    Ok(FixedPrice { model, when, amount })
 }
 
 /// The deployer's price policy.
@@ -126,6 +168,9 @@ impl Pricing {
         if self.free.contains(model) {
             return Ok(Quote { price: Money::ZERO, basis: PriceBasis::Free });
         }
+        if self.bars(model) {
+            return Err(QuoteError::Unknown);
+        }
         if let Some(price) = self.list.find(model, input) {
             return Ok(Quote { price, basis: PriceBasis::Fixed { catalogue: catalogue.to_owned() } });
         }
@@ -144,6 +189,11 @@ impl Pricing {
         })
     }
 
+    /// Whether the price file is broken where the model's price may be.
+    pub fn bars(&self, model: &str) -> bool {
+        !self.free.contains(model) && self.list.bars(model)
+    }
+
     /// Whether the model has a price by policy, whatever the catalogue knows of its cost.
     pub fn names(&self, model: &str) -> bool {
         self.free.contains(model) || self.list.names(model)
@@ -155,14 +205,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_entry_that_fits_wins_and_bad_entries_are_named() {
+    fn the_first_entry_that_fits_wins() {
         const MODEL: &str = "hailuo/02-image-to-video-standard";
         let rub: Currency = "RUB".parse().unwrap();
         let text = format!(
             "[[price]]\nmodel = \"{MODEL}\"\nwhen = {{ duration = \"10\" }}\namount = \"99.00\"\n\
              [[price]]\nmodel = \"{MODEL}\"\namount = \"50\"\n"
         );
-        let list = PriceList::parse(&text, &rub).unwrap();
+        let list = PriceList::parse(&text, &rub);
         let catalogue = kie_catalogue::Catalogue::packed().unwrap();
         let model = catalogue.get(MODEL).unwrap();
         let price = |duration: Option<&str>| {
@@ -178,8 +228,26 @@ mod tests {
         assert_eq!(price(Some("6")), Some(Money::from_minor(5000)));
         let other = catalogue.get("z-image").unwrap();
         assert_eq!(list.find("z-image", &other.validate(other.example().clone()).unwrap()), None);
-        let bad = PriceList::parse("[[price]]\nmodel = \"a\"\namount = \"1.001\"\n", &rub).unwrap_err();
-        assert!(bad.to_string().contains("entry 1 of the price file (a)"), "{bad}");
-        assert!(PriceList::parse("[[price]]\nmodle = \"a\"", &rub).is_err());
+    }
+
+    #[test]
+    fn what_is_broken_takes_off_sale_what_it_may_be_about() {
+        let rub: Currency = "RUB".parse().unwrap();
+        let parse = |text: &str| PriceList::parse(text, &rub);
+        let entry =
+            |model: &str, amount: &str| format!("[[price]]\nmodel = \"{model}\"\namount = {amount}\n");
+        let good = entry("good", "\"1.00\"");
+        for bad in ["\"abc\"", "\"1.001\"", "\"-1\"", "1"] {
+            let list = parse(&(good.clone() + &entry("bad", bad)));
+            assert!(list.bars("bad") && !list.bars("good") && !list.bars("other"), "{bad}");
+            assert!(list.faults()[0].starts_with("entry 2 (bad): "), "{:?}", list.faults());
+        }
+        for bad in
+            ["[[price]]\nmodle = \"a\"", "[[prices]]", "price = 1", "]", "[[price]]\namount = \"1.00\""]
+        {
+            let list = parse(&(good.clone() + bad));
+            assert!(list.bars("good") && list.faults().len() == 1, "{bad}: {:?}", list.faults());
+        }
+        assert!(!parse("").bars("good") && parse("").faults().is_empty());
     }
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use store::{NewEntry, NewJob, NewOrder, OrderLimits, Placed, StoreError};
 use thiserror::Error;
 
-use crate::{Lifecycle, Policy, Quote, QuoteError, uploads};
+use crate::{Lifecycle, OffSale, Policy, Quote, QuoteError, uploads};
 
 /// Most jobs that can be ordered together.
 const COUNT_MAX: u32 = 16;
@@ -73,10 +73,12 @@ pub enum SubmitError {
         nearest: Option<String>,
     },
     /// The model is known but cannot be ordered.
-    #[error("`{model}` is not for sale")]
+    #[error("`{model}` is not for sale: {reason}")]
     NotForSale {
         /// The model.
         model: String,
+        /// Why not.
+        reason: OffSale,
     },
     /// The body has faults.
     #[error("the order has faults")]
@@ -135,29 +137,16 @@ impl Lifecycle {
     /// The price of one job of this model with this input.
     pub fn quote(&self, model: &str, input: Value) -> Result<Quote, SubmitError> {
         let catalogue = self.offers.catalogue();
-        let model = self.sellable(&catalogue, model)?;
+        let model = known(&catalogue, model)?;
         let valid = model.validate(input).map_err(|faults| SubmitError::Faults(at_input(faults)))?;
         self.price(model, &valid)
     }
 
-    fn sellable<'a>(
-        &self,
-        catalogue: &'a kie_catalogue::Catalogue,
-        id: &str,
-    ) -> Result<&'a Model, SubmitError> {
-        let Some(model) = catalogue.get(id) else {
-            let nearest = catalogue.nearest(id).map(str::to_owned);
-            return Err(SubmitError::UnknownModel { model: id.to_owned(), nearest });
-        };
-        if self.offers.is_for_sale(model) {
-            return Ok(model);
-        }
-        Err(SubmitError::NotForSale { model: id.to_owned() })
-    }
-
     fn price(&self, model: &Model, input: &ValidInput) -> Result<Quote, SubmitError> {
+        let refused = |reason| SubmitError::NotForSale { model: model.id().to_owned(), reason };
+        self.offers.why_not_for_sale(model).map_or(Ok(()), |reason| Err(refused(reason)))?;
         self.offers.quote(model, input).map_err(|error| match error {
-            QuoteError::Unknown => SubmitError::NotForSale { model: model.id().to_owned() },
+            QuoteError::Unknown => refused(OffSale::Unpriced),
             QuoteError::TooLarge => SubmitError::Faults(vec![OrderFault {
                 pointer: "/input".to_owned(),
                 message: "the price of this request is too large".to_owned(),
@@ -167,7 +156,7 @@ impl Lifecycle {
 
     async fn check_order(&self, request: &OrderRequest) -> Result<NewOrder, SubmitError> {
         let catalogue = self.offers.catalogue();
-        let model = self.sellable(&catalogue, &request.model)?;
+        let model = known(&catalogue, &request.model)?;
         let mut faults = Vec::new();
         let recipients = self.check_recipients(request, &mut faults);
         if request.count.is_some_and(|count| !(1..=COUNT_MAX).contains(&count)) {
@@ -307,6 +296,13 @@ impl Lifecycle {
             Placed::NoAccount => Err(SubmitError::NoAccount),
         }
     }
+}
+
+fn known<'a>(catalogue: &'a kie_catalogue::Catalogue, id: &str) -> Result<&'a Model, SubmitError> {
+    catalogue.get(id).ok_or_else(|| {
+        let nearest = catalogue.nearest(id).map(str::to_owned);
+        SubmitError::UnknownModel { model: id.to_owned(), nearest }
+    })
 }
 
 fn log_opened(jobs: &[Job]) {

@@ -3,6 +3,7 @@
 mod document;
 mod fields;
 mod live;
+mod prices;
 mod proposal;
 
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use document::Document;
 pub use fields::{Aspect, Difference};
 pub use live::{CatalogueProgress, CatalogueScope, ModelGlob};
 use live::{Listed, Live};
+use prices::Words;
 
 /// Which models are known on which side.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -29,6 +31,8 @@ pub struct CatalogueCheck {
     pub new: Vec<Unlisted>,
     /// Marked as delisted here, listed there.
     pub back: Vec<Unlisted>,
+    /// Listed on both sides, and the provider's list names a price that none of our rules has.
+    pub priced: Vec<Unlisted>,
     /// Offered under another endpoint than createTask; not ours to sell.
     pub elsewhere: Vec<Unlisted>,
     /// Unknown here, and their document could not be read: a word on why.
@@ -38,11 +42,12 @@ pub struct CatalogueCheck {
 impl CatalogueCheck {
     /// Whether both sides list the same models.
     pub fn is_clean(&self) -> bool {
-        self.gone.is_empty() && self.new.is_empty() && self.back.is_empty() && self.unread.is_empty()
+        [&self.new, &self.back, &self.priced, &self.unread].iter().all(|list| list.is_empty())
+            && self.gone.is_empty()
     }
 }
 
-/// A model that our catalogue does not list.
+/// A model of the provider's list that ours does not have like this.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Unlisted {
     /// Its id.
@@ -63,6 +68,8 @@ pub enum Standing {
     Same,
     /// The input differs.
     Changed,
+    /// The provider's words on the price name none of our amounts.
+    Price,
     /// There, not here.
     New,
     /// Delisted here, listed there.
@@ -81,6 +88,7 @@ impl Standing {
         match self {
             Self::Same => "same",
             Self::Changed => "changed",
+            Self::Price => "price",
             Self::New => "new",
             Self::Back => "back",
             Self::Gone => "gone",
@@ -90,7 +98,7 @@ impl Standing {
     }
 }
 
-/// What differs in one model. Prices are shown side by side and never judged: the provider's are prose.
+/// What differs in one model. The provider's prices are prose, so only this much is judged: whether it names our amounts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ModelDiff {
     /// Its id on the provider's side.
@@ -160,18 +168,20 @@ pub async fn check_catalogue(
         gone: listed.gone.iter().map(|model| model.id().to_owned()).collect(),
         new: Vec::new(),
         back: Vec::new(),
+        priced: Vec::new(),
         elsewhere: Vec::new(),
         unread: Vec::new(),
     };
-    let unknown: Vec<_> = listed.there.iter().filter(|one| !one.is_listed_here()).collect();
+    let (known, unknown): (Vec<_>, Vec<_>) = listed.there.iter().partition(|one| one.is_listed_here());
+    for one in known {
+        let words = one.info.pricing_desc.as_deref().unwrap_or_default();
+        if one.ours.is_some_and(|ours| matches!(prices::compare(ours, words), Words::Differ)) {
+            report.priced.push(one.unlisted(Some(words.to_owned())));
+        }
+    }
     live.expect(unknown.len());
     for one in unknown {
-        let unlisted = |remark: Option<String>| Unlisted {
-            model: one.info.model.clone(),
-            title: one.info.title.clone(),
-            tasks: one.info.task_type.clone(),
-            remark,
-        };
+        let unlisted = |remark: Option<String>| one.unlisted(remark);
         let price = one.info.pricing_desc.clone();
         match live.document(&one.info.model).await {
             Document::Input(_) if one.ours.is_some() => report.back.push(unlisted(price)),
@@ -286,11 +296,18 @@ fn compared(listed: Listed<'_>, document: Document, price_there: Option<String>)
             diff.note = Some(format!("it is an earlier id of {} here", ours.id()));
         }
     }
+    let words = listed.ours.zip(diff.price_there.as_deref());
+    let words = words.map_or(Words::Fit, |(ours, words)| prices::compare(ours, words));
+    if let Words::Lack(amounts) = &words {
+        let amounts: Vec<_> = amounts.iter().map(ToString::to_string).collect();
+        diff.note = Some(format!("its price there does not name {} credits", amounts.join(", ")));
+    }
     diff.standing = match listed.ours {
         None => Standing::New,
         Some(ours) if !ours.is_listed() => Standing::Back,
-        Some(_) if diff.fields.is_empty() => Standing::Same,
-        Some(_) => Standing::Changed,
+        Some(_) if !diff.fields.is_empty() => Standing::Changed,
+        Some(_) if matches!(words, Words::Differ) => Standing::Price,
+        Some(_) => Standing::Same,
     };
     Examined { diff, theirs: Some(theirs), listed: Some(listed) }
 }

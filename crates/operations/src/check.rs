@@ -45,6 +45,7 @@ pub async fn check(lifecycle: &Lifecycle, media: &MediaStore, skew: Skew) -> Vec
     let faults = catalogue.faults().len();
     let sale =
         format!("version {}, {} models for sale", catalogue.version(), lifecycle.offers().count_for_sale());
+    let prices = lifecycle.offers().price_faults();
     vec![
         Check::new("database", store.ping().await.map(|()| store.describe())),
         Check::new("schema", schema),
@@ -56,6 +57,10 @@ pub async fn check(lifecycle: &Lifecycle, media: &MediaStore, skew: Skew) -> Vec
         Check::new(
             "catalogue",
             if faults == 0 { Ok(sale) } else { Err(format!("{sale}; {faults} files are broken")) },
+        ),
+        Check::new(
+            "prices",
+            if prices.is_empty() { Ok("no faults") } else { Err(format!("PRICES: {}", prices.join("; "))) },
         ),
     ]
 }

@@ -191,9 +191,6 @@ async fn start_lines(services: &Services) -> anyhow::Result<()> {
     let catalogue = lifecycle.offers().catalogue();
     let (models, for_sale) = (catalogue.models().count(), lifecycle.offers().count_for_sale());
     tracing::info!(catalogue = catalogue.version(), models, for_sale, "start.catalogue");
-    for fault in catalogue.faults() {
-        tracing::warn!(file = fault.file, reason = fault.reason, "catalogue.fault: this model is off sale");
-    }
     tracing::info!(storage = services.media.describe(), "start.storage");
     Ok(())
 }

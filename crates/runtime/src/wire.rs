@@ -245,7 +245,10 @@ async fn compose(
     (store, media): (Arc<dyn Store>, MediaStore),
     clock: Arc<OffsetClock>,
 ) -> anyhow::Result<Services> {
-    let offers = Offers::new(Arc::new(catalogue(&config.kie)?), pricing(&config.prices)?);
+    let offers = Offers::new(Arc::new(catalogue(&config.kie)?), pricing(&config.prices));
+    for fault in offers.price_faults() {
+        tracing::error!(fault, "prices.fault");
+    }
     let ports = Ports {
         store,
         provider: Arc::new(KieProvider::new(kie)),
@@ -311,22 +314,22 @@ fn catalogue(config: &KieConfig) -> anyhow::Result<Catalogue> {
     }
 }
 
-fn pricing(config: &PriceConfig) -> anyhow::Result<Pricing> {
+/// Jobs that were bought go on whatever became of the price file; only sales wait until it is mended.
+fn pricing(config: &PriceConfig) -> Pricing {
     let list = match &config.prices {
-        Some(path) => {
-            let text = std::fs::read_to_string(path)
-                .with_context(|| format!("PRICES: {} cannot be read", path.display()))?;
-            PriceList::parse(&text, &config.currency)?
-        }
+        Some(path) => match std::fs::read_to_string(path) {
+            Ok(text) => PriceList::parse(&text, &config.currency),
+            Err(error) => PriceList::broken(format!("{} cannot be read: {error}", path.display())),
+        },
         None => PriceList::default(),
     };
-    Ok(Pricing {
+    Pricing {
         currency: config.currency.clone(),
         usd_rate: config.usd_rate,
         markup: config.markup,
         list,
         free: config.free_models.iter().filter(|model| !model.is_empty()).cloned().collect(),
-    })
+    }
 }
 
 fn vault(config: &MediaConfig, media: MediaStore) -> anyhow::Result<Arc<dyn Vault>> {

@@ -62,8 +62,8 @@ impl Case {
             }
             Act::Cancel => {
                 let job = case.customer.order(IMAGE, prompt("[sim:create=429] never mind")).await;
-                let refused = |job: &Job| job.0["attempts"] == 1 && job.state() == "pending";
-                let job = case.customer.until_job(job.id(), "was refused once", refused).await;
+                let refused = |job: &Job| job.0["attempts"] == 3 && job.state() == "pending";
+                let job = case.customer.until_job(job.id(), "is refused again and again", refused).await;
                 case.turn_to(job, "cancel");
             }
             Act::Upload => {}
@@ -78,6 +78,11 @@ impl Case {
                 case.actor = world.holder(Role::Operator).await;
                 case.turn_to(done, "refund");
                 case.body = json!({ "reason": "blurred" });
+            }
+            Act::Redeliver => {
+                let done = case.customer.order_and_wait(IMAGE, prompt("say it again")).await;
+                let done = case.customer.until_told(done.id()).await;
+                case.turn_to(done, "redeliver");
             }
         }
         case
@@ -145,6 +150,7 @@ impl Case {
                 );
                 return assert_replayed(&self.actor.send(self.request()).await);
             }
+            Act::Redeliver => return self.prove_told_again(world).await,
             Act::Order(_) | Act::Free | Act::Input | Act::Confirm | Act::Cancel => {}
         }
         let job = self.customer.until_told(self.job_id(taken)).await;
@@ -214,6 +220,17 @@ impl Case {
         // The picture and its thumbnail, under the names of the row, however often they were copied.
         let kept = std::fs::read_dir(world.path("media").join(self.customer.id.to_string()).join("image"));
         assert_eq!(kept.unwrap().count(), 2, "no second object");
+    }
+
+    async fn prove_told_again(&self, world: &World) {
+        let id = self.job.as_ref().unwrap().id();
+        let calls = acceptance::until("it is told again", async || {
+            let calls = world.receiver.calls_about(id);
+            (calls.len() > 1).then_some(calls)
+        })
+        .await;
+        assert!(calls.iter().all(|call| call.header("webhook-id") == calls[0].header("webhook-id")));
+        self.customer.until_told(id).await;
     }
 
     async fn prove_upload(&self, upload: &Value) {

@@ -21,6 +21,8 @@ pub(super) enum Act {
     TopUp,
     /// Gives a captured price back.
     Refund,
+    /// Asks for a message once more.
+    Redeliver,
 }
 
 /// How it must end.
@@ -129,6 +131,9 @@ pub(super) const UNCLEAR: &[Row] = &[
 pub(super) const STORING: &[Row] = &[
     row("step.recorded:pending", REFUSED_ONCE, End::Done),
     row("step.recorded:running", PLAIN, End::Done),
+    row("buy.saved", PLAIN, End::Done),
+    row("buy.trusted", PLAIN, End::Done),
+    row("buy.refused", REFUSED_ONCE, End::Done),
     row("observe.read", PLAIN, End::Done),
     row("step.made:storing", PLAIN, End::Done),
     row("sqlite.record.patched:storing", PLAIN, End::Done),
@@ -143,7 +148,8 @@ pub(super) const STORING: &[Row] = &[
 ];
 
 /// While the bytes of what its owner hid long ago are deleted.
-pub(super) const PURGING: &[&str] = &["house.marked", "house.deleted"];
+pub(super) const PURGING: &[&str] =
+    &["sqlite.purge.files", "sqlite.purge.jobs", "sqlite.purge.uploads", "house.marked", "house.deleted"];
 
 /// Where money moves at the end of a job.
 pub(super) const SETTLING: &[Row] = &[
@@ -192,6 +198,7 @@ pub(super) const TELLING: &[Row] = &[
     row("deliver.sent", PLAIN, End::Done),
     row("sqlite.delivery.ended", PLAIN, End::Done),
     row("deliver.recorded", PLAIN, End::Done),
+    row("sqlite.delivery.again", Act::Redeliver, End::Kept),
     row("callback.read", PLAIN, End::Done),
     row("sqlite.callback.added", PLAIN, End::Done),
     row("sqlite.callback.woken", PLAIN, End::Done),
@@ -211,11 +218,15 @@ pub(super) const STORIES: &[&[Row]] =
 
 /// The rows that this database has.
 pub(super) fn on(db: Db, rows: &[Row]) -> Vec<Row> {
+    rows.iter().copied().filter(|row| is_on(db, row.point)).collect()
+}
+
+pub(super) fn is_on(db: Db, point: &str) -> bool {
     let other = match db {
         Db::Sqlite => "postgres.",
         Db::Postgres => "sqlite.",
     };
-    rows.iter().copied().filter(|row| !row.point.starts_with(other)).collect()
+    !point.starts_with(other)
 }
 
 impl Act {
@@ -225,7 +236,7 @@ impl Act {
             _ if self == NEVER => End::Unclear,
             _ if self == FAILS => End::Failed,
             Self::Cancel => End::Canceled,
-            Self::Upload | Self::TopUp | Self::Refund => End::Kept,
+            Self::Upload | Self::TopUp | Self::Refund | Self::Redeliver => End::Kept,
             Self::Order(_) | Self::Free | Self::Input | Self::Confirm => End::Done,
         }
     }

@@ -47,7 +47,7 @@ async fn main() -> anyhow::Result<ExitCode> {
         _ = terminate.recv() => return Ok(ExitCode::from(143)),
     };
     say(&report.to_string())?;
-    Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if report.is_clean() && report.was_timely() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn say(text: &str) -> anyhow::Result<()> {

@@ -6,6 +6,7 @@ use std::{
     net::SocketAddr,
     path::PathBuf,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use anyhow::Context;
@@ -56,6 +57,12 @@ struct Options {
     /// Largest object of a strict bucket, in bytes.
     #[arg(long, default_value_t = 50 * 1024 * 1024)]
     max_bytes: u64,
+    /// Begins each answer so many milliseconds later.
+    #[arg(long, default_value_t = 0)]
+    delay_ms: u64,
+    /// A media type that a strict bucket does not take although it is one of those.
+    #[arg(long)]
+    refuse: Option<String>,
 }
 
 #[tokio::main]
@@ -65,7 +72,8 @@ async fn main() -> anyhow::Result<()> {
     std::fs::create_dir_all(&bucket)
         .with_context(|| format!("cannot make the folder {}", bucket.display()))?;
     let service = service(&options)?;
-    let router = Router::new().fallback(move |request: Request| answer(service.clone(), request));
+    let delay = Duration::from_millis(options.delay_ms);
+    let router = Router::new().fallback(move |request: Request| answer(service.clone(), request, delay));
 
     let listener = tokio::net::TcpListener::bind(options.listen)
         .await
@@ -83,12 +91,14 @@ fn service(options: &Options) -> anyhow::Result<S3Service> {
     let mut builder = S3ServiceBuilder::new(files);
     builder.set_auth(SimpleAuth::from_single(options.access_key.clone(), options.secret_key.clone()));
     if options.strict {
-        builder.set_access(StrictBucket { max_bytes: options.max_bytes, uploads: Mutex::default() });
+        let (max_bytes, refused) = (options.max_bytes, options.refuse.clone());
+        builder.set_access(StrictBucket { max_bytes, refused, uploads: Mutex::default() });
     }
     Ok(builder.build())
 }
 
-async fn answer(service: S3Service, request: Request) -> Response {
+async fn answer(service: S3Service, request: Request, delay: Duration) -> Response {
+    tokio::time::sleep(delay).await;
     match service.call(request.map(s3s::Body::http_body_unsync)).await {
         Ok(response) => response.map(Body::new),
         Err(_broken) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
@@ -98,6 +108,7 @@ async fn answer(service: S3Service, request: Request) -> Response {
 /// The rules of a bucket that is configured with allowed media types and a size limit, as Supabase Storage has them.
 struct StrictBucket {
     max_bytes: u64,
+    refused: Option<String>,
     uploads: Mutex<HashMap<UploadId, PartSizes>>,
 }
 
@@ -112,6 +123,18 @@ const REFUSED_READ_MAX: usize = 1 << 30;
 impl StrictBucket {
     fn uploads(&self) -> MutexGuard<'_, HashMap<UploadId, PartSizes>> {
         self.uploads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn check_type(&self, content_type: Option<&str>) -> S3Result<()> {
+        let given = content_type.unwrap_or("application/octet-stream");
+        let essence = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let media = ["image/", "video/", "audio/"].iter().any(|family| essence.starts_with(family));
+        if (media || essence == "application/json") && self.refused.as_ref() != Some(&essence) {
+            return Ok(());
+        }
+        let code = S3ErrorCode::Custom("InvalidMimeType".into());
+        let words = format!("mime type {essence} is not supported");
+        Err(refusal(code, words, StatusCode::UNSUPPORTED_MEDIA_TYPE))
     }
 
     fn check_size(&self, bytes: u64) -> S3Result<()> {
@@ -139,7 +162,8 @@ impl StrictBucket {
 #[async_trait::async_trait]
 impl S3Access for StrictBucket {
     async fn put_object(&self, request: &mut S3Request<PutObjectInput>) -> S3Result<()> {
-        let verdict = check_type(request.input.content_type.as_deref())
+        let verdict = self
+            .check_type(request.input.content_type.as_deref())
             .and_then(|()| length(request, request.input.content_length))
             .and_then(|bytes| self.check_size(bytes));
         read_refused(verdict, request.input.body.take()).await.map(|body| request.input.body = body)
@@ -149,7 +173,7 @@ impl S3Access for StrictBucket {
         &self,
         request: &mut S3Request<CreateMultipartUploadInput>,
     ) -> S3Result<()> {
-        check_type(request.input.content_type.as_deref())
+        self.check_type(request.input.content_type.as_deref())
     }
 
     async fn upload_part(&self, request: &mut S3Request<UploadPartInput>) -> S3Result<()> {
@@ -188,17 +212,6 @@ async fn read_refused(verdict: S3Result<()>, body: Option<StreamingBlob>) -> S3R
         }
     }
     Err(refusal)
-}
-
-fn check_type(content_type: Option<&str>) -> S3Result<()> {
-    let given = content_type.unwrap_or("application/octet-stream");
-    let essence = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let media = ["image/", "video/", "audio/"].iter().any(|family| essence.starts_with(family));
-    if media || essence == "application/json" {
-        return Ok(());
-    }
-    let code = S3ErrorCode::Custom("InvalidMimeType".into());
-    Err(refusal(code, format!("mime type {essence} is not supported"), StatusCode::UNSUPPORTED_MEDIA_TYPE))
 }
 
 /// The length of the object or part itself: signed chunks make the request longer than what it carries.

@@ -28,6 +28,7 @@ pub struct Report {
     pub files: Option<PathBuf>,
     scale: Scale,
     proof: Proof,
+    recovery: f64,
     text: String,
 }
 
@@ -44,7 +45,13 @@ impl Report {
         let jobs = people.memory().placed.iter().map(|placed| placed.jobs.len()).sum();
         let mut text = String::new();
         write_figures(&mut text, stage, &proof, lateness, times).expect("a text takes all words");
-        Self { kills, jobs, files: None, scale: *scale, proof, text }
+        let recovery = lateness.abandoned().longest;
+        Self { kills, jobs, files: None, scale: *scale, proof, recovery, text }
+    }
+
+    /// Whether rows of dead workers were acted on in time; a figure of a quiet machine.
+    pub fn was_timely(&self) -> bool {
+        self.recovery <= LATE_AFTER
     }
 
     /// Whether every promise was kept.

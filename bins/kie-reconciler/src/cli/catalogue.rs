@@ -9,12 +9,15 @@ use super::Change;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum CatalogueCommand {
-    /// Does each side list the same models? 0 yes, 1 no, 2 could not look.
+    /// Does each side list the same models, at prices that we know? 0 yes, 1 no, 2 could not look.
     Check {
         #[command(flatten)]
         look: Look,
     },
-    /// What differs in inputs; prices side by side. 0 nothing, 1 something, 2 could not look.
+    /// What differs in inputs and prices. 0 nothing, 1 something, 2 could not look.
+    ///
+    /// Of inputs: fields, their types, values, bounds and defaults; not formats, patterns and conditions between fields.
+    /// KIE's prices are prose: they differ when none of our amounts is named there.
     Diff {
         /// Show models that agree, too.
         #[arg(long)]

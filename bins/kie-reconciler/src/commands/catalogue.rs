@@ -31,7 +31,7 @@ async fn sell(json: bool, model: &str, Change { act, database }: &Change) -> any
         bail!("KIE does not refuse {model}: `status` names the models that are off sale");
     }
     let what = format!("put {model} back on sale; running processes follow within 15 s");
-    if let Some(code) = stop(json, act, &what)? {
+    if let Some(code) = stop(json, act, what.as_str())? {
         return Ok(code);
     }
     books.note("catalogue sell", model, act).await?;
@@ -60,6 +60,7 @@ fn check_text(report: &CatalogueCheck) -> String {
     let others = [
         ("new", &report.new),
         ("back", &report.back),
+        ("price", &report.priced),
         ("unread", &report.unread),
         ("elsewhere", &report.elsewhere),
     ];
@@ -89,7 +90,7 @@ async fn diff(json: bool, look: &Look, all: bool) -> anyhow::Result<ExitCode> {
     let any = |wanted: &[Standing]| shown.iter().any(|model| wanted.contains(&model.standing));
     Ok(if any(&[Standing::Unread]) {
         ExitCode::from(2)
-    } else if any(&[Standing::Changed, Standing::New, Standing::Back, Standing::Gone]) {
+    } else if any(&[Standing::Changed, Standing::Price, Standing::New, Standing::Back, Standing::Gone]) {
         ExitCode::FAILURE
     } else {
         ExitCode::SUCCESS

@@ -12,21 +12,24 @@ const CHANGED: &str = "z-image";
 const NEW: &str = "zebra/text-to-video";
 const GONE: &str = "kling-2.6/text-to-video";
 
-/// Starts a provider that changed one model, has a new one and dropped one.
-async fn changed_provider() -> Sim {
+fn packed(id: &str) -> Value {
     let packed: serde_json::Map<String, Value> =
         serde_json::from_str(include_str!("../../../../crates/kie-catalogue/packed/models.json")).unwrap();
-    let find = |id: &str| packed.values().find(|file| file["id"] == id).unwrap().clone();
-    let mut changed = find(CHANGED);
+    packed.values().find(|file| file["id"] == id).unwrap().clone()
+}
+
+/// Starts a provider that changed one model, has a new one and dropped one.
+async fn changed_provider() -> Sim {
+    let mut changed = packed(CHANGED);
     let input = &mut changed["input"];
     input["properties"]["prompt"]["maxLength"] = json!(800);
     input["properties"]["aspect_ratio"]["enum"] = json!(["1:1", "4:3", "21:9"]);
     input["properties"]["style"] = json!({"type": "string", "enum": ["plain", "fancy"], "default": "plain"});
     input["properties"].as_object_mut().unwrap().remove("nsfw_checker");
     input["required"] = json!(["prompt"]);
-    let mut new = find("wan/2-6-text-to-video");
+    let mut new = packed("wan/2-6-text-to-video");
     new["id"] = json!(NEW);
-    let mut gone = find(GONE);
+    let mut gone = packed(GONE);
     gone["status"] = json!("delisted");
     let overlay = [changed, new, gone].map(|file| (format!("{}.json", file["id"]), file.to_string()));
     let catalogue = Catalogue::packed().unwrap().with_overlay(overlay);
@@ -109,6 +112,27 @@ async fn diff_names_every_changed_field_and_both_prices() {
         text.contains("z-image: changed") && text.contains("price there: 0.8 credits per request"),
         "{text}"
     );
+}
+
+/// Nothing but the price of a model changed: an old figure would sell below cost.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_price_is_told_by_check_and_diff_and_proposed() {
+    let mut dearer = packed(CHANGED);
+    dearer["cost"]["rules"][0]["credits"] = json!("8");
+    let overlay = Catalogue::packed().unwrap().with_overlay([("z.json".to_owned(), dearer.to_string())]);
+    let sim = provider(Some(Arc::new(overlay)), 0).await;
+    let output = run(&sim, &["check", "--json"]).await;
+    let priced = &report(&output)["priced"];
+    assert_eq!((code(&output), &priced[0]["model"], &priced[1]), (1, &json!(CHANGED), &Value::Null));
+    let output = run(&sim, &["diff", "--model", "z*"]).await;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(code(&output), 1, "{text}");
+    assert!(text.contains("z-image: price") && text.contains("price there: 8 credits"), "{text}");
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("proposals");
+    let output = run(&sim, &["sync", "--json", "--out", out.to_str().unwrap()]).await;
+    assert_eq!(report(&output)[0]["standing"], "price");
+    assert!(out.join("z-image/z-image.json").exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -75,6 +75,12 @@ fn addresses_are_checked_and_may_be_assets() {
         shown(&refused("bytedance/seedance-2", with("in.png"))),
         ["/first_frame_url: must be a web address such as https://example.com/file"]
     );
+    assert_eq!(
+        shown(&refused("bytedance/seedance-2", with("https://example.com/кот.png"))),
+        [
+            "/first_frame_url: must be a web address such as https://example.com/file; other letters and spaces are written percent-encoded"
+        ]
+    );
     let faults = refused(
         "minimax-h3/reference-to-video",
         json!({

@@ -75,7 +75,8 @@ gated!(ReadingStore {
 gated!(CallbackStore {
     fn add_callback(callback: &NewCallback<'_>) -> bool;
     fn callbacks_with_task(job: JobId) -> Vec<KeptCallback>;
-    fn add_orphan(source: &str, task_id: &str, at: Timestamp) -> ();
+    fn add_orphan(source: &str, task_id: &str, job: Option<JobId>, at: Timestamp) -> ();
+    fn list_orphans(task_id: Option<&str>, since: Option<Timestamp>, limit: u32) -> Vec<Orphan>;
     fn delete_callbacks(before: Timestamp, limit: u32) -> u64;
 });
 

@@ -70,8 +70,7 @@ pub(crate) fn catalogue(without: &[&str]) -> Catalogue {
 
 pub(crate) fn pricing() -> Pricing {
     let currency: Currency = "RUB".parse().unwrap();
-    let list =
-        PriceList::parse("[[price]]\nmodel = \"acme/poster\"\namount = \"1.00\"\n", &currency).unwrap();
+    let list = PriceList::parse("[[price]]\nmodel = \"acme/poster\"\namount = \"1.00\"\n", &currency);
     Pricing {
         currency,
         usd_rate: "78".parse().unwrap(),

@@ -7,6 +7,7 @@ use kie_catalogue::{Catalogue, Model};
 use kie_client::{Client, ModelFilter, ModelInfo, ReadError};
 use tokio::time::Instant;
 
+use super::Unlisted;
 use super::document::Document;
 
 /// What to look at, and how fast.
@@ -79,6 +80,11 @@ pub(super) struct Listed<'a> {
 impl Listed<'_> {
     pub(super) fn is_listed_here(&self) -> bool {
         self.ours.is_some_and(Model::is_listed)
+    }
+
+    pub(super) fn unlisted(&self, remark: Option<String>) -> Unlisted {
+        let ModelInfo { model, title, task_type, .. } = &self.info;
+        Unlisted { model: model.clone(), title: title.clone(), tasks: task_type.clone(), remark }
     }
 }
 

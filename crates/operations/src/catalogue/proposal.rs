@@ -52,7 +52,7 @@ pub(super) struct Written {
 }
 
 pub(super) fn is_due(standing: Standing) -> bool {
-    matches!(standing, Standing::New | Standing::Changed | Standing::Back)
+    matches!(standing, Standing::New | Standing::Changed | Standing::Price | Standing::Back)
 }
 
 /// Makes the folder; refuses the source of truth and a folder with files.

@@ -248,8 +248,9 @@ impl From<SubmitError> for Problem {
                     None => problem.detail(format!("there is no model `{model}`")),
                 }
             }
-            SubmitError::NotForSale { model } => Self::new(Kind::NotForSale)
-                .detail(format!("`{model}` cannot be ordered like this at the moment")),
+            SubmitError::NotForSale { model, reason } => {
+                Self::new(Kind::NotForSale).detail(format!("`{model}` cannot be ordered: {reason}"))
+            }
             SubmitError::Faults(faults) => {
                 let fault = |fault: lifecycle::OrderFault| FieldError {
                     pointer: fault.pointer,
