@@ -13,7 +13,7 @@ use sha2::Sha256;
 
 use crate::clock::now_ms;
 use crate::fault::{CallbackFault, Moment};
-use crate::record::{callback_data, credits};
+use crate::record::{callback_data, credits, param_text};
 use crate::task::{Outcome, Progress, Task};
 use crate::views::{SentCallback, logged};
 use crate::world::World;
@@ -47,7 +47,7 @@ pub(crate) async fn send_final(world: &Arc<World>, task: &Arc<Task>) {
         }
     }
     for stage in stages(world, task, &faults) {
-        join_all(stage.iter().map(|delivery| deliver(world, task, &url, delivery))).await;
+        join_all(stage.iter().map(|delivery| deliver(world, &task.order.id, &url, delivery))).await;
     }
     world.set_told(task);
 }
@@ -59,7 +59,13 @@ pub(crate) async fn send_early(world: &Arc<World>, task: &Arc<Task>) {
         &Outcome::Success,
         &callback_data(world, task, &Progress::ended(Outcome::Success, now_ms())),
     );
-    deliver(world, task, url, &plain(task, &body)).await;
+    deliver(world, &task.order.id, url, &plain(task, &body)).await;
+}
+
+/// Delivers a body that a test gave, signed for its task, with the usual repeats.
+pub(crate) async fn send_given(world: &Arc<World>, task_id: &str, url: &str, body: Bytes) {
+    let delivery = Delivery { body, signed_id: task_id.to_owned(), seal: Seal::True };
+    deliver(world, task_id, url, &delivery).await;
 }
 
 /// What is sent, one stage after the other, the deliveries of a stage at once.
@@ -165,6 +171,27 @@ fn bend(world: &World, task: &Task, body: &mut Value, fault: &CallbackFault) {
                 &["param", "resultJson", "costTime", "createTime", "updateTime", "creditsConsumed"],
             );
         }
+        CallbackFault::Short => {
+            let kept = ["taskId", "task_id", "state", "resultJson"];
+            if let Some(data) = body["data"].as_object_mut() {
+                data.retain(|key, _| kept.contains(&key.as_str()));
+            }
+        }
+        CallbackFault::NoMsg => {
+            body.as_object_mut().and_then(|fields| fields.remove("msg"));
+        }
+        CallbackFault::Nulls => {
+            for key in ["failCode", "failMsg"] {
+                if body["data"].get(key).is_none() {
+                    body["data"][key] = Value::Null;
+                }
+            }
+        }
+        CallbackFault::NestedParam => body["data"]["param"] = json!(param_text(task, false)),
+        CallbackFault::Documented => {
+            let data = json!({"task_id": id, "callbackType": "task_completed"});
+            *body = json!({"taskId": id, "code": body["code"], "msg": "Success", "data": data});
+        }
         CallbackFault::Legacy => {
             body["data"]["consumeCredits"] = credits(task.order.cost_micro);
             body["data"]["remainedCredits"] = credits(world.balance_micro());
@@ -179,11 +206,11 @@ fn bend(world: &World, task: &Task, body: &mut Value, fault: &CallbackFault) {
 }
 
 /// Sends one body until it is answered with 200 or the repeats are used up.
-async fn deliver(world: &Arc<World>, task: &Task, url: &str, delivery: &Delivery) {
+async fn deliver(world: &Arc<World>, task_id: &str, url: &str, delivery: &Delivery) {
     let waits = std::iter::once(&Duration::ZERO).chain(&world.config.callback_retry);
     for (attempt, wait) in (1u32..).zip(waits) {
         tokio::time::sleep(*wait).await;
-        let sent = attempt_once(world, task, url, delivery, attempt).await;
+        let sent = attempt_once(world, task_id, url, delivery, attempt).await;
         let accepted = sent.status == Some(200);
         tracing::debug!(
             task = sent.task_id,
@@ -197,12 +224,12 @@ async fn deliver(world: &Arc<World>, task: &Task, url: &str, delivery: &Delivery
             return;
         }
     }
-    tracing::warn!(task = task.order.id, "callback.given_up");
+    tracing::warn!(task = task_id, "callback.given_up");
 }
 
 async fn attempt_once(
     world: &World,
-    task: &Task,
+    task_id: &str,
     url: &str,
     delivery: &Delivery,
     attempt: u32,
@@ -219,7 +246,7 @@ async fn attempt_once(
     let answer = request.send().await;
     let (timestamp, signature) = seal.unzip();
     SentCallback {
-        task_id: task.order.id.clone(),
+        task_id: task_id.to_owned(),
         url: url.to_owned(),
         attempt,
         status: answer.as_ref().ok().map(|answer| answer.status().as_u16()),

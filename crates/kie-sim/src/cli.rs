@@ -27,6 +27,7 @@ pub(crate) enum Command {
 }
 
 #[derive(Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct ServeArgs {
     /// Address to listen on; port 0 picks a free one (see --url-file).
     #[arg(long, env = "KIE_SIM_LISTEN", default_value = "127.0.0.1:8787")]
@@ -73,6 +74,9 @@ pub(crate) struct ServeArgs {
     /// Say 429 as HTTP status instead of a code in HTTP 200.
     #[arg(long, env = "KIE_SIM_HTTP_429")]
     http_429: bool,
+    /// Let recordInfo say 400, 404 and 429 as HTTP status, as its page documents.
+    #[arg(long, env = "KIE_SIM_HTTP_RECORD")]
+    http_record: bool,
     /// Balance at the start, in credits (up to six decimals).
     #[arg(long, env = "KIE_SIM_CREDITS", default_value = "10000", value_parser = micro)]
     credits: u64,
@@ -170,6 +174,7 @@ impl ServeArgs {
             reads_per_second: self.reads_per_second,
             models_per_second: self.models_per_second,
             http_429: self.http_429,
+            http_record: self.http_record,
             credits: self.credits,
             unknown_cost: self.unknown_cost,
             short_text: self.short_text,

@@ -80,6 +80,8 @@ pub struct SimConfig {
     pub models_per_second: u32,
     /// Refuse an excess with HTTP 429 instead of code 429 in HTTP 200.
     pub http_429: bool,
+    /// recordInfo says 400, 404 and 429 as HTTP status, as its page documents, instead of a code in HTTP 200.
+    pub http_record: bool,
     /// Balance at the start, in millionths of a credit.
     pub credits: u64,
     /// Charged for a model without a known price, in millionths of a credit.
@@ -134,6 +136,7 @@ impl Default for SimConfig {
             reads_per_second: 10,
             models_per_second: 1,
             http_429: false,
+            http_record: false,
             credits: 10_000_000_000,
             unknown_cost: 1_000_000,
             short_text: ShortText::Documented,

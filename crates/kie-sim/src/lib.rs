@@ -5,6 +5,7 @@ mod callback;
 mod clock;
 mod config;
 mod conn;
+mod dispatch;
 mod family;
 mod fault;
 mod files;

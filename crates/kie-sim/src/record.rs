@@ -46,6 +46,10 @@ pub(crate) fn record_data(
         data.extend(fail_fields(outcome));
     }
     add_later_fields(&mut data, world.config.fields, task, state);
+    if shape == Some(Shape::Watermark) && state == "success" {
+        // Only the pages of sora 2 show both.
+        data.insert("progress".to_owned(), json!(100));
+    }
     if documented {
         let took_ms = progress.done_ms.saturating_sub(task.order.created_ms);
         let oddities =
@@ -130,7 +134,7 @@ fn add_later_fields(data: &mut Map<String, Value>, set: FieldSet, task: &Task, s
 }
 
 /// The whole create request as a JSON text; its `input` is a JSON text again, or an object as documented.
-fn param_text(task: &Task, input_as_object: bool) -> String {
+pub(crate) fn param_text(task: &Task, input_as_object: bool) -> String {
     let mut input = task.order.input.clone();
     if task.order.kind == Kind::Image {
         input.entry("nsfw_checker").or_insert(Value::Bool(false));
@@ -169,6 +173,7 @@ fn result_value(world: &World, task: &Task, shape: Option<Shape>) -> Value {
             json!(whole[..whole.floor_char_boundary(whole.len() / 2)])
         }
         Some(Shape::Object) => plain(),
+        Some(Shape::ObjectUrlText) => json!({"resultUrls": first}),
         Some(Shape::UrlText) => text(json!({"resultUrls": first})),
         Some(Shape::UrlObjects) => {
             text(json!({"resultUrls": urls.iter().map(|url| json!({"url": url})).collect::<Vec<_>>()}))

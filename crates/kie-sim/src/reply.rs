@@ -11,7 +11,7 @@ use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 
 use crate::call::Call;
-use crate::config::FieldSet;
+use crate::config::{FieldSet, ShortText};
 use crate::conn::Grip;
 use crate::fault::{Answer, UNAUTHORIZED, default_text};
 use crate::ids::SplitMix;
@@ -60,14 +60,29 @@ impl Reply {
         Self::json(StatusCode::OK, &json!({"code": 200, "msg": "success", "data": data}))
     }
 
-    /// HTTP 200 with a code that is not 200.
+    /// HTTP 200 with a code that is not 200; a 401 has no data, as recorded.
     pub(crate) fn refusal(code: i64, text: &str) -> Self {
+        if code == 401 {
+            return Self::bare(code, text);
+        }
         Self::json(StatusCode::OK, &json!({"code": code, "msg": text, "data": null}))
     }
 
-    /// The recorded 401, which has no data.
+    /// The same without the member `data`.
+    pub(crate) fn bare(code: i64, text: &str) -> Self {
+        Self::json(StatusCode::OK, &json!({"code": code, "msg": text}))
+    }
+
     pub(crate) fn unauthorized() -> Self {
-        Self::json(StatusCode::OK, &json!({"code": 401, "msg": UNAUTHORIZED}))
+        Self::bare(401, UNAUTHORIZED)
+    }
+
+    /// Too few credits.
+    pub(crate) fn short(world: &World) -> Self {
+        match world.config.short_text {
+            ShortText::Documented => Self::refusal(402, default_text(402)),
+            ShortText::Observed => Self::refusal(500, "Credits insufficient"),
+        }
     }
 
     /// Too many requests, as code or as HTTP status.
@@ -108,6 +123,11 @@ impl Reply {
                 Self { task_id: self.task_id, ..Self::json(status, &json!({"code": code, "msg": text})) }
             }
             Answer::Code(code, text) => Self { task_id: self.task_id, ..Self::refusal(*code, text) },
+            Answer::Nulls => {
+                let mut body = serde_json::from_slice(&self.body).unwrap_or_default();
+                blank(&mut body);
+                Self { body: body.to_string().into(), ..self }
+            }
         }
     }
 
@@ -139,6 +159,22 @@ impl Reply {
             headers.insert(header::SET_COOKIE, session_cookie());
         }
         response
+    }
+}
+
+/// Makes null what discovery may leave open: of one model, or of every other one in a list.
+fn blank(body: &mut Value) {
+    let wipe = |model: &mut Value| {
+        for key in ["openapi", "pricingDesc", "description"] {
+            if let Some(value) = model.get_mut(key) {
+                *value = Value::Null;
+            }
+        }
+    };
+    let Some(data) = body.get_mut("data") else { return };
+    wipe(data);
+    if let Some(models) = data.get_mut("models").and_then(Value::as_array_mut) {
+        models.iter_mut().skip(1).step_by(2).for_each(wipe);
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, RwLock};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::fault::{Armed, BadFault, Fault, Moment, Route, Rule, pick};
+use crate::fault::{Armed, BadFault, Fault, Moment, Route, Rule, is_chance, pick};
 
 /// A fault and what it applies to; every filter that is set must hold.
 #[derive(Debug, Clone, PartialEq)]
@@ -180,6 +180,9 @@ impl TryFrom<ScriptForm> for Script {
     type Error = BadFault;
 
     fn try_from(form: ScriptForm) -> Result<Self, BadFault> {
+        if let Some(probability) = form.probability.filter(|probability| !is_chance(*probability)) {
+            return Err(BadFault(format!("{}:p={probability}", form.fault)));
+        }
         let mut rule: Rule = form.fault.parse()?;
         rule.times = form.times.or(rule.times);
         rule.after = rule.after.max(form.after);

@@ -135,13 +135,23 @@ impl Sim {
         self.end(task_id, Some(Outcome::Fail { code: code.to_owned(), message: message.to_owned() }))
     }
 
-    /// Puts the record of a task of an older family where its client looks: `path` is the family's status path,
-    /// `answer` the whole envelope. It is gone after a restart.
+    /// Puts the record of a task of an older family where its client looks: `path` is the family's status path or one
+    /// of its links, `answer` the whole envelope. On a path of orders the task is empty, and every order there gets
+    /// the answer. It is gone after a restart.
     ///
     /// # Errors
     /// When the path is no family's, the answer no object, or 10,000 records or 64 MiB of them are there.
     pub fn put_record(&self, path: &str, task_id: &str, answer: Value) -> anyhow::Result<()> {
         self.world.families.put(path, task_id, answer).map_err(anyhow::Error::msg)
+    }
+
+    /// Sends this body to this address in the background, as the callback of a task of an older family: signed for the
+    /// task, and repeated until it is answered with 200.
+    ///
+    /// # Errors
+    /// When the address is none, the task id is empty, or 10,000 callbacks or 64 MiB of them are under way.
+    pub fn send_callback(&self, url: &str, task_id: &str, body: &Value) -> anyhow::Result<()> {
+        crate::dispatch::send(&self.world, url, task_id, body).map_err(anyhow::Error::msg)
     }
 
     /// The messenger: the customers' side of it, and what the bot did.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::config::Stages;
-use crate::fault::{Armed, Fault, Moment, Rule, Shape, marks_in, pick};
+use crate::fault::{Armed, Fault, Moment, Rule, Shape, UNKNOWN_MAX, marks_in, pick, unknown_marks_in};
 use crate::files::Format;
 use crate::ids::fnv;
 use crate::lock::locked;
@@ -58,6 +58,8 @@ pub(crate) struct Task {
     /// How long it is in memory, about: an input takes more than its JSON text.
     pub(crate) bytes: usize,
     marks: Vec<Armed>,
+    /// Marks that say nothing known: misspelt ones, as a rule.
+    pub(crate) unknown_marks: Vec<String>,
     progress: Mutex<Progress>,
 }
 
@@ -66,7 +68,10 @@ impl Task {
         let bytes = size_of::<Self>() + text_length(&order.input) * 2;
         let salt = fnv(&order.id);
         let marks = marks_of(&order.input).into_iter().map(|rule| Armed::new(rule, salt)).collect();
-        Arc::new(Self { order, bytes, marks, progress: Mutex::new(progress) })
+        let mut unknown_marks = Vec::new();
+        visit_texts(&order.input, &mut |text| unknown_marks.extend(unknown_marks_in(text)));
+        unknown_marks.truncate(UNKNOWN_MAX);
+        Arc::new(Self { order, bytes, marks, unknown_marks, progress: Mutex::new(progress) })
     }
 
     pub(crate) fn progress(&self) -> Progress {
@@ -192,15 +197,20 @@ fn says_generating(model: &str) -> bool {
 /// The marks in every text of an input.
 pub(crate) fn marks_of(input: &Map<String, Value>) -> Vec<Rule> {
     let mut rules = Vec::new();
-    input.values().for_each(|value| collect_marks(value, &mut rules));
+    visit_texts(input, &mut |text| rules.extend(marks_in(text)));
     rules
 }
 
-fn collect_marks(value: &Value, rules: &mut Vec<Rule>) {
+/// Shows every text with a mark, at any depth.
+fn visit_texts(input: &Map<String, Value>, see: &mut impl FnMut(&str)) {
+    input.values().for_each(|value| visit(value, see));
+}
+
+fn visit(value: &Value, see: &mut impl FnMut(&str)) {
     match value {
-        Value::String(text) if text.contains("[sim:") => rules.extend(marks_in(text)),
-        Value::Array(items) => items.iter().for_each(|item| collect_marks(item, rules)),
-        Value::Object(fields) => fields.values().for_each(|field| collect_marks(field, rules)),
+        Value::String(text) if text.contains("[sim:") => see(text),
+        Value::Array(items) => items.iter().for_each(|item| visit(item, see)),
+        Value::Object(fields) => visit_texts(fields, see),
         _ => {}
     }
 }

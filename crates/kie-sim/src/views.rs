@@ -32,6 +32,8 @@ pub struct TaskView {
     pub charged_micro: u64,
     /// Where the results are, once there are any.
     pub result_urls: Vec<String>,
+    /// Marks in its input that say nothing known: misspelt ones, as a rule.
+    pub unknown_marks: Vec<String>,
     /// Whether its callback was answered with 200 or given up.
     pub told: bool,
 }

@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use crate::callback;
 use crate::clock::now_ms;
 use crate::config::SimConfig;
+use crate::dispatch::Dispatch;
 use crate::family::FamilyRecords;
 use crate::fault::{CallbackFault, Fault, Moment};
 use crate::ids::task_id;
@@ -77,6 +78,7 @@ pub(crate) struct World {
     pub(crate) model_calls: Window,
     pub(crate) mark_memory: MarkMemory,
     pub(crate) families: FamilyRecords,
+    pub(crate) dispatch: Dispatch,
     /// The messenger.
     pub(crate) telegram: Arc<Bot>,
     pub(crate) renders: Renders,
@@ -129,6 +131,7 @@ impl World {
             model_calls: Window::new(config.models_per_second, 1000),
             mark_memory: MarkMemory::default(),
             families: FamilyRecords::default(),
+            dispatch: Dispatch::default(),
             renders: Renders::default(),
             uploads: Uploads::open(config.folder.as_deref(), config.upload_life)?,
             callback_slots: Semaphore::new(CALLBACKS_AT_ONCE),
@@ -182,6 +185,7 @@ impl World {
             } else {
                 Vec::new()
             },
+            unknown_marks: task.unknown_marks.clone(),
             told: progress.told,
         }
     }
@@ -207,9 +211,14 @@ impl World {
         format!("{}/r/{}/{name}", self.base, task.order.id)
     }
 
+    /// The number of the next task.
+    pub(crate) fn next_seq(&self) -> u64 {
+        self.seq.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
     /// Makes a task of an order that is paid; `documented_id` gives it the form of the documentation.
     pub(crate) fn add(self: &Arc<Self>, draft: Draft, documented_id: bool) -> Arc<Task> {
-        let seq = self.seq.fetch_add(1, Ordering::Relaxed) + 1;
+        let seq = self.next_seq();
         let hex = task_id(self.seed, seq);
         let order = Order {
             id: if documented_id { format!("task_{}", &hex[..12]) } else { hex },
@@ -228,6 +237,9 @@ impl World {
             journal.created(&order);
         }
         let task = Task::new(order, Progress::default());
+        if !task.unknown_marks.is_empty() {
+            tracing::warn!(task = task.order.id, marks = ?task.unknown_marks, "task.unknown_marks");
+        }
         self.insert(Arc::clone(&task));
         task
     }

@@ -25,27 +25,35 @@ pub enum Answer {
     Http(u16),
     /// This HTTP status with the envelope of the code.
     HttpCode(u16),
+    /// The right answer of discovery, with null where it may be: of one model, or of every other one in a list.
+    Nulls,
     /// A complete envelope with this code and text, data null.
     Code(i64, String),
 }
 
 impl Answer {
     pub(super) fn parse(text: &str) -> Option<Self> {
-        let (word, rest) = text.split_once(':').map_or((text, None), |(word, rest)| (word, Some(rest)));
-        Some(match word {
+        if let Some((word, rest)) = text.split_once(':') {
+            return match word {
+                "slow" => Some(Self::Slow(duration(rest)?)),
+                // Only a code takes a text of its own.
+                code => Some(Self::Code(code.parse().ok()?, rest.to_owned())),
+            };
+        }
+        Some(match text {
             "timeout" => Self::Timeout,
             "reset" => Self::Reset,
-            "slow" => Self::Slow(duration(rest?)?),
             "html" => Self::Html,
             "empty" => Self::Empty,
             "broken-json" => Self::BrokenJson,
             "cut" => Self::Cut,
-            "http401" | "http429" | "http455" => Self::HttpCode(word[4..].parse().ok()?),
-            _ => return Self::parse_code(word, rest),
+            "nulls" => Self::Nulls,
+            "http401" | "http429" | "http455" => Self::HttpCode(text[4..].parse().ok()?),
+            word => return Self::parse_code(word),
         })
     }
 
-    fn parse_code(word: &str, rest: Option<&str>) -> Option<Self> {
+    fn parse_code(word: &str) -> Option<Self> {
         if let Some(status) = word.strip_prefix("http") {
             let status = status.parse().ok()?;
             return (200..=599).contains(&status).then_some(Self::Http(status));
@@ -65,7 +73,7 @@ impl Answer {
                 (code, default_text(code))
             }
         };
-        Some(Self::Code(code, rest.unwrap_or(text).to_owned()))
+        Some(Self::Code(code, text.to_owned()))
     }
 }
 

@@ -138,6 +138,8 @@ pub enum Shape {
     Truncated,
     /// An object instead of a text.
     Object,
+    /// An object instead of a text, with one URL in place of the list.
+    ObjectUrlText,
     /// One URL as a text in place of the list.
     UrlText,
     /// Objects with `url` in place of URLs.
@@ -148,7 +150,7 @@ pub enum Shape {
     BareUrl,
     /// `outputs` in place of `resultUrls`.
     Outputs,
-    /// With `resultWaterMarkUrls`.
+    /// With `resultWaterMarkUrls` and `progress`.
     Watermark,
     /// With `firstFrameUrl` and `lastFrameUrl`.
     Frames,
@@ -205,6 +207,16 @@ pub enum CallbackFault {
     Legacy,
     /// Only the fields of the shortest failure.
     Minimal,
+    /// Only id, state and result.
+    Short,
+    /// Without `msg`.
+    NoMsg,
+    /// A success with `failCode` and `failMsg`, both null.
+    Nulls,
+    /// `input` inside `param` as a JSON text, as recordInfo has it.
+    NestedParam,
+    /// The form that the page about signatures shows.
+    Documented,
     /// A failure after the true callback.
     ThenFail,
     /// A failure before the true callback.

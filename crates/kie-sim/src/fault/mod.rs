@@ -2,6 +2,7 @@
 
 mod answer;
 mod kinds;
+mod mark;
 mod parse;
 mod rule;
 mod telegram;
@@ -14,6 +15,7 @@ pub use telegram::{Loss, PaymentFault, TelegramFault, UpdateFault};
 
 pub(crate) use answer::{UNAUTHORIZED, UNKNOWN_MODEL, default_text};
 pub(crate) use kinds::Moment;
-pub(crate) use parse::marks_in;
+pub(crate) use mark::{UNKNOWN_MAX, marks_in, unknown_marks_in};
+pub(crate) use parse::is_chance;
 pub(crate) use rule::{Armed, pick};
 pub(crate) use telegram::{BLOCKED, CHAT_NOT_FOUND, DEACTIVATED, GROUP_DELETED};

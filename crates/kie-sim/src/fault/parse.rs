@@ -18,7 +18,14 @@ pub struct BadFault(
 
 impl fmt::Display for BadFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` names no fault; `kie-sim --help` lists them", self.0)
+        match wrong_parameter(&self.0) {
+            Some(part) => write!(
+                f,
+                "`{part}` in `{}` is no parameter: they are :times=N, :after=N, :p=0.3 (0 to 1) and :seed=N; see `kie-sim --help`",
+                self.0
+            ),
+            None => write!(f, "`{}` names no fault; `kie-sim --help` lists them", self.0),
+        }
     }
 }
 
@@ -38,15 +45,8 @@ impl FromStr for Rule {
     fn from_str(text: &str) -> Result<Self, BadFault> {
         let bad = || BadFault(text.to_owned());
         let (mut rest, mut rule) = (text.trim(), Rule::default_with(Fault::Count(1)));
-        while let Some((head, last)) = rest.rsplit_once(':') {
-            let Some((name, value)) = last.split_once('=') else { break };
-            match name {
-                "times" => rule.times = Some(value.parse().map_err(|_ignored| bad())?),
-                "after" => rule.after = value.parse().map_err(|_ignored| bad())?,
-                "seed" => rule.seed = value.parse().map_err(|_ignored| bad())?,
-                "p" => rule.probability = Some(value.parse().map_err(|_ignored| bad())?),
-                _ => break,
-            }
+        while let Some((head, name, value)) = parameter_of(rest) {
+            set(&mut rule, name, value).ok_or_else(bad)?;
             rest = head;
         }
         rule.fault = rest.parse().map_err(|_ignored: BadFault| bad())?;
@@ -54,9 +54,40 @@ impl FromStr for Rule {
     }
 }
 
-/// The rules in `[sim:…]` marks of a text; marks that say nothing known are left alone.
-pub(crate) fn marks_in(text: &str) -> Vec<Rule> {
-    text.split("[sim:").skip(1).filter_map(|rest| rest.split_once(']')?.0.parse().ok()).collect()
+/// The last `:name=value` of a text, and what stands before it.
+fn parameter_of(text: &str) -> Option<(&str, &str, &str)> {
+    let (head, last) = text.rsplit_once(':')?;
+    let (name, value) = last.split_once('=')?;
+    // Anything else belongs to an address or to a text for people.
+    let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    is_name.then_some((head, name, value))
+}
+
+fn set(rule: &mut Rule, name: &str, value: &str) -> Option<()> {
+    match name {
+        "times" => rule.times = Some(value.parse().ok()?),
+        "after" => rule.after = value.parse().ok()?,
+        "seed" => rule.seed = value.parse().ok()?,
+        "p" => rule.probability = Some(value.parse().ok().filter(|chance| is_chance(*chance))?),
+        _ => return None,
+    }
+    Some(())
+}
+
+pub(crate) fn is_chance(probability: f64) -> bool {
+    (0.0..=1.0).contains(&probability)
+}
+
+/// The parameter that makes a text wrong.
+fn wrong_parameter(text: &str) -> Option<&str> {
+    let mut rest = text.trim();
+    while let Some((head, name, value)) = parameter_of(rest) {
+        if set(&mut Rule::default_with(Fault::Count(1)), name, value).is_none() {
+            return Some(&rest[head.len()..]);
+        }
+        rest = head;
+    }
+    None
 }
 
 fn parse_fault(text: &str) -> Option<Fault> {
@@ -67,12 +98,12 @@ fn parse_fault(text: &str) -> Option<Fault> {
         "size" => Fault::Size(size(value)?),
         "cost" => Fault::Cost(micro_credits(value)?),
         "fail" => fail(value),
-        "moderation" => Fault::Fail(
+        "moderation" if value.is_empty() => Fault::Fail(
             "SENSITIVE_WORD_ERROR".to_owned(),
             "Your prompt was flagged as violating content policies.".to_owned(),
         ),
         "state" if !value.is_empty() => Fault::Record(RecordFault::State(value.to_owned())),
-        "success-without-urls" => Fault::Shape(Shape::NoUrls),
+        "success-without-urls" if value.is_empty() => Fault::Shape(Shape::NoUrls),
         "shape" => Fault::Shape(shape(value)?),
         "callback" => Fault::Callback(callback(value)?),
         "create" => Fault::Create(create(value)?),
@@ -111,6 +142,7 @@ fn shape(value: &str) -> Option<Shape> {
         "not-json" => Shape::NotJson,
         "truncated" => Shape::Truncated,
         "object" => Shape::Object,
+        "object-url-text" => Shape::ObjectUrlText,
         "url-text" => Shape::UrlText,
         "url-objects" => Shape::UrlObjects,
         "array" => Shape::Array,
@@ -125,6 +157,9 @@ fn shape(value: &str) -> Option<Shape> {
 
 fn callback(value: &str) -> Option<CallbackFault> {
     let (word, rest) = value.split_once(':').map_or((value, None), |(word, rest)| (word, Some(rest)));
+    if rest.is_some() && !matches!(word, "duplicate" | "late" | "huge") {
+        return None;
+    }
     Some(match word {
         "none" => CallbackFault::None,
         "early" => CallbackFault::Early,
@@ -153,6 +188,11 @@ fn callback(value: &str) -> Option<CallbackFault> {
         "no-result" => CallbackFault::NoResult,
         "legacy" => CallbackFault::Legacy,
         "minimal" => CallbackFault::Minimal,
+        "short" => CallbackFault::Short,
+        "no-msg" => CallbackFault::NoMsg,
+        "nulls" => CallbackFault::Nulls,
+        "nested-param" => CallbackFault::NestedParam,
+        "documented" => CallbackFault::Documented,
         "then-fail" => CallbackFault::ThenFail,
         "fail-first" => CallbackFault::FailFirst,
         "then-progress" => CallbackFault::ThenProgress,
@@ -203,6 +243,9 @@ fn record(value: &str) -> Option<RecordFault> {
 
 fn result(value: &str) -> Option<ResultFault> {
     let (word, rest) = value.split_once(':').map_or((value, None), |(word, rest)| (word, Some(rest)));
+    if rest.is_some() && !matches!(word, "redirect" | "private" | "pace") {
+        return Some(ResultFault::Answer(Answer::parse(value)?));
+    }
     Some(match word {
         "json" => ResultFault::Json,
         "hostile" => ResultFault::Hostile,
@@ -263,17 +306,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn marks_are_read_with_their_counters() {
-        let rules = marks_in(
-            "a kite [sim:duration=250ms] and [sim:create=429:times=2] [sim:fail=500:Internal server error]",
-        );
-        assert_eq!(rules.len(), 3);
-        assert_eq!(rules[0].fault, Fault::Duration(Duration::from_millis(250)));
-        assert_eq!(rules[1].times, Some(2));
-        assert_eq!(rules[2].fault, Fault::Fail("500".into(), "Internal server error".into()));
-    }
-
-    #[test]
     fn a_lost_answer_still_makes_the_task_and_a_refusal_does_not() {
         for lost in ["timeout", "reset", "no-id", "broken-json", "http500", "http502", "empty", "html", "cut"]
         {
@@ -299,6 +331,33 @@ mod tests {
         for text in ["", "x", "create=", "duration=5y", "size=-1", "callback=late", "result=999", "count=0"] {
             assert!(text.parse::<Rule>().is_err(), "{text}");
         }
-        assert!(marks_in("[sim:nothing] [sim:").is_empty());
+    }
+
+    #[test]
+    fn misspelt_parameters_are_refused_by_name() {
+        for (text, part) in [
+            ("create=429:p=7", ":p=7"),
+            ("create=429:time=1", ":time=1"),
+            ("create=429:times=x:seed=1", ":times=x"),
+            ("tg=403:p=-1", ":p=-1"),
+        ] {
+            let words = text.parse::<Rule>().unwrap_err().to_string();
+            assert!(words.contains(&format!("`{part}` in `{text}`")) && words.contains("--help"), "{words}");
+        }
+        for text in [
+            "create=timeout:bogus",
+            "create=busy:x",
+            "create=http500:x",
+            "callback=none:x",
+            "result=json:x",
+            "moderation=x",
+        ] {
+            let words = text.parse::<Rule>().unwrap_err().to_string();
+            assert!(words.contains("names no fault"), "{words}");
+        }
+        assert!(
+            "fail=500:too dark: a=b c".parse::<Rule>().is_ok()
+                && "create=429:slow down".parse::<Rule>().is_ok()
+        );
     }
 }

@@ -60,6 +60,10 @@ impl TelegramFault {
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (word, rest) = text.split_once(':').map_or((text, None), |(word, rest)| (word, Some(rest)));
         let refuse = |code, text: &str| Some(Self::Refuse(code, text.to_owned()));
+        let takes_more = matches!(word, "429" | "chat-migrated" | "slow" | "lost-answer");
+        if rest.is_some() && !takes_more && word.parse::<u16>().is_err() {
+            return None;
+        }
         match word {
             "blocked" => refuse(403, BLOCKED),
             "deactivated" => refuse(403, DEACTIVATED),
@@ -101,7 +105,7 @@ impl UpdateFault {
                 (2..=100).contains(&copies).then_some(Self::Duplicate(copies))
             }
             "late" => Some(Self::Late(duration(rest?)?)),
-            "lost" => Some(Self::Lost),
+            "lost" if rest.is_none() => Some(Self::Lost),
             _ => None,
         }
     }
@@ -157,7 +161,16 @@ mod tests {
         );
         assert_eq!(parsed("tg-update=lost"), Fault::Update(UpdateFault::Lost));
         assert_eq!(parsed("tg-pay=said-failed"), Fault::Payment(PaymentFault::SaidFailed));
-        for bad in ["tg=", "tg=200", "tg=chat-migrated:5", "tg=slow", "tg-update=duplicate:1", "tg-pay=x"] {
+        for bad in [
+            "tg=",
+            "tg=200",
+            "tg=chat-migrated:5",
+            "tg=slow",
+            "tg-update=duplicate:1",
+            "tg-pay=x",
+            "tg=blocked:x",
+            "tg-update=lost:x",
+        ] {
             assert!(bad.parse::<Rule>().is_err(), "{bad}");
         }
     }

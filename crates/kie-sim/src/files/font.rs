@@ -2,9 +2,11 @@
 
 use image::{Rgb, RgbImage};
 
+use super::letters::glyph;
+
 /// Columns from left to right, the lowest bit on top; space to tilde.
 #[rustfmt::skip]
-const GLYPHS: [[u8; 5]; 95] = [
+pub(super) const GLYPHS: [[u8; 5]; 95] = [
     [0x00, 0x00, 0x00, 0x00, 0x00],
     [0x00, 0x00, 0x5F, 0x00, 0x00],
     [0x00, 0x07, 0x00, 0x07, 0x00],
@@ -122,11 +124,13 @@ impl<'a> Writer<'a> {
 
     /// Writes the text as large as it fits, wrapped and centred, white with a shadow.
     pub(super) fn write(&mut self, text: &str) {
-        let lines = self.fit(&latin(text));
+        // The numero sign is too narrow to be read in five dots.
+        let text = text.chars().take(LETTERS_MAX).collect::<String>().replace('\u{2116}', "No");
+        let lines = self.fit(&text);
         let height = u32::try_from(lines.len()).unwrap_or(0) * STEP_Y * self.scale;
         let top = self.canvas.height().saturating_sub(height) / 2;
         for (row, line) in (0u32..).zip(&lines) {
-            let width = u32::try_from(line.len()).unwrap_or(0) * STEP_X * self.scale;
+            let width = u32::try_from(letters(line)).unwrap_or(0) * STEP_X * self.scale;
             let left = self.canvas.width().saturating_sub(width) / 2;
             let y = top + row * STEP_Y * self.scale;
             self.line(line, (left + self.scale, y + self.scale), Rgb([0, 0, 0]));
@@ -136,7 +140,7 @@ impl<'a> Writer<'a> {
 
     /// Chooses the scale and gives the lines: no word broken, three quarters of the height at most.
     fn fit(&mut self, text: &str) -> Vec<String> {
-        let longest = text.split_whitespace().map(str::len).max().unwrap_or(0);
+        let longest = text.split_whitespace().map(letters).max().unwrap_or(0);
         for scale in (1..=SCALE_MAX).rev() {
             self.scale = scale;
             let columns = (self.canvas.width() / (scale * STEP_X)).saturating_sub(2).max(1) as usize;
@@ -150,10 +154,9 @@ impl<'a> Writer<'a> {
     }
 
     fn line(&mut self, line: &str, (left, top): (u32, u32), color: Rgb<u8>) {
-        for (column, letter) in (0u32..).zip(line.bytes()) {
-            let glyph = GLYPHS[usize::from(letter.clamp(b' ', b'~') - b' ')];
+        for (column, letter) in (0u32..).zip(line.chars()) {
             let x = left + column * STEP_X * self.scale;
-            for (dx, bits) in (0u32..).zip(glyph) {
+            for (dx, bits) in (0u32..).zip(glyph(letter)) {
                 for dy in (0..8).filter(|dy| bits >> dy & 1 == 1) {
                     self.dot(x + dx * self.scale, top + dy * self.scale, color);
                 }
@@ -178,13 +181,14 @@ fn wrap(text: &str, columns: usize) -> Vec<String> {
     for word in text.split_whitespace() {
         let mut word = word;
         while !word.is_empty() && lines.len() <= LINES_MAX {
-            let line = lines.last_mut().map_or(0, |line| line.len());
+            let line = lines.last().map_or(0, |line| letters(line));
             let gap = usize::from(line > 0);
-            if line + gap + word.len() > columns && line > 0 {
+            if line + gap + letters(word) > columns && line > 0 {
                 lines.push(String::new());
                 continue;
             }
-            let (now, later) = word.split_at(word.len().min(columns));
+            let end = word.char_indices().nth(columns).map_or(word.len(), |(end, _)| end);
+            let (now, later) = word.split_at(end);
             if let Some(last) = lines.last_mut() {
                 last.push_str(&" "[..gap]);
                 last.push_str(now);
@@ -196,30 +200,8 @@ fn wrap(text: &str, columns: usize) -> Vec<String> {
     lines
 }
 
-/// The text in printable ASCII; Cyrillic is transliterated, anything else becomes a question mark.
-fn latin(text: &str) -> String {
-    text.chars().take(LETTERS_MAX).fold(String::new(), |mut out, letter| {
-        match cyrillic(letter) {
-            Some(latin) => out.push_str(latin),
-            None if letter.is_ascii_graphic() => out.push(letter),
-            None if letter.is_whitespace() => out.push(' '),
-            None => out.push('?'),
-        }
-        out
-    })
-}
-
-fn cyrillic(letter: char) -> Option<&'static str> {
-    const LATIN: [&str; 32] = [
-        "a", "b", "v", "g", "d", "e", "zh", "z", "i", "j", "k", "l", "m", "n", "o", "p", "r", "s", "t", "u",
-        "f", "h", "c", "ch", "sh", "shch", "", "y", "", "e", "yu", "ya",
-    ];
-    match letter {
-        '\u{451}' | '\u{401}' => Some("yo"),
-        '\u{430}'..='\u{44F}' => LATIN.get(letter as usize - 0x430).copied(),
-        '\u{410}'..='\u{42F}' => LATIN.get(letter as usize - 0x410).copied(),
-        _ => None,
-    }
+fn letters(text: &str) -> usize {
+    text.chars().count()
 }
 
 #[cfg(test)]
@@ -234,7 +216,13 @@ mod tests {
     }
 
     #[test]
-    fn other_scripts_become_printable() {
-        assert_eq!(latin("\u{437}\u{43C}\u{435}\u{439} \u{4E2D}"), "zmej ?");
+    fn lines_are_counted_in_letters() {
+        let lines =
+            wrap("\u{437}\u{43C}\u{435}\u{439} \u{43D}\u{430}\u{434} \u{43F}\u{43E}\u{43B}\u{435}\u{43C}", 8);
+        assert_eq!(
+            lines,
+            ["\u{437}\u{43C}\u{435}\u{439} \u{43D}\u{430}\u{434}", "\u{43F}\u{43E}\u{43B}\u{435}\u{43C}"]
+        );
+        assert_eq!(wrap("\u{437}\u{43C}\u{435}\u{439}", 3).len(), 2);
     }
 }

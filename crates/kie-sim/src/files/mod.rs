@@ -3,6 +3,7 @@
 mod blob;
 mod crc;
 mod font;
+mod letters;
 mod mp3;
 mod mp4;
 mod picture;

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::call::Call;
@@ -29,7 +30,7 @@ pub(super) fn router(world: Arc<World>) -> Router<Arc<World>> {
         .route("/sim/tasks/{id}/finish", post(finish))
         .route("/sim/tasks/{id}/fail", post(fail))
         .route("/sim/requests", get(requests))
-        .route("/sim/callbacks", get(callbacks))
+        .route("/sim/callbacks", get(callbacks).post(send_callback))
         .route("/sim/credits", get(balance).post(set_balance))
         .route("/sim/records", post(put_record))
         .route("/sim/reset", post(reset))
@@ -55,33 +56,28 @@ async fn health(State(world): State<Arc<World>>) -> Json<Value> {
     Json(json!({"status": "ok", "url": world.base, "tasks": world.task_count()}))
 }
 
-/// One script or several.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Forms {
-    One(Box<ScriptForm>),
-    Many(Vec<ScriptForm>),
+/// One script or several; the words name the field that is wrong.
+fn scripts_in(body: &[u8]) -> Result<Vec<(String, Script)>, String> {
+    let body: Value =
+        serde_json::from_slice(body).map_err(|error| format!("the body is no JSON: {error}"))?;
+    let forms = match body {
+        Value::Array(forms) => forms,
+        form => vec![form],
+    };
+    let read = |form: Value| {
+        let form: ScriptForm = serde_json::from_value(form).map_err(|error| {
+            format!("{error}; expected {{\"fault\": …}} or a list of such, `kie-sim --help` has the fields")
+        })?;
+        let script = Script::try_from(form.clone()).map_err(|error| error.to_string())?;
+        Ok((form.fault, script))
+    };
+    forms.into_iter().map(read).collect()
 }
 
-async fn add_scripts(State(world): State<Arc<World>>, Json(body): Json<Value>) -> Response {
-    let forms = match serde_json::from_value(body) {
-        Ok(Forms::One(form)) => vec![*form],
-        Ok(Forms::Many(forms)) => forms,
-        Err(_) => {
-            return bad(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "expected {\"fault\": …} with the fields of the README, or a list",
-            );
-        }
-    };
-    let parsed: Result<Vec<_>, _> =
-        forms.into_iter().map(|form| Ok((form.fault.clone(), Script::try_from(form)?))).collect();
-    let scripts = match parsed {
+async fn add_scripts(State(world): State<Arc<World>>, call: Call) -> Response {
+    let scripts = match scripts_in(&call.body) {
         Ok(scripts) => scripts,
-        Err(error) => {
-            let error: crate::fault::BadFault = error;
-            return bad(StatusCode::UNPROCESSABLE_ENTITY, &error.to_string());
-        }
+        Err(words) => return bad(StatusCode::BAD_REQUEST, &words),
     };
     let Some(ids) = world.scripts.add(scripts) else {
         let text =
@@ -125,7 +121,7 @@ async fn finish(State(world): State<Arc<World>>, Path(id): Path<String>) -> Resp
 
 /// How a task is to fail.
 #[derive(Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 struct Failure {
     code: String,
     message: String,
@@ -141,14 +137,9 @@ async fn fail(State(world): State<Arc<World>>, Path(id): Path<String>, call: Cal
     let failure: Failure = if call.body.is_empty() {
         Failure::default()
     } else {
-        match serde_json::from_slice(&call.body) {
+        match read(&call) {
             Ok(failure) => failure,
-            Err(_) => {
-                return bad(
-                    StatusCode::UNPROCESSABLE_ENTITY,
-                    "expected {\"code\": \"500\", \"message\": \"…\"}",
-                );
-            }
+            Err(refusal) => return *refusal,
         }
     };
     end(&world, &id, Some(Outcome::Fail { code: failure.code, message: failure.message }))
@@ -188,13 +179,27 @@ async fn balance(State(world): State<Arc<World>>) -> Json<Value> {
 
 /// The balance in millionths of a credit.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Balance {
     micro: u64,
 }
 
-async fn set_balance(State(world): State<Arc<World>>, Json(balance): Json<Balance>) -> Json<Value> {
-    world.set_balance_micro(balance.micro);
-    Json(json!({"micro": balance.micro}))
+async fn set_balance(State(world): State<Arc<World>>, call: Call) -> Response {
+    match read::<Balance>(&call) {
+        Ok(Balance { micro }) => {
+            world.set_balance_micro(micro);
+            Json(json!({"micro": micro})).into_response()
+        }
+        Err(refusal) => *refusal,
+    }
+}
+
+/// A body of ours; the words name the field that is wrong.
+fn read<T: DeserializeOwned>(call: &Call) -> Result<T, Box<Response>> {
+    serde_json::from_slice(&call.body).map_err(|error| {
+        let words = format!("{error}; `kie-sim --help` has the fields");
+        Box::new(bad(StatusCode::BAD_REQUEST, &words))
+    })
 }
 
 /// The record of a task of an older family.
@@ -202,13 +207,38 @@ async fn set_balance(State(world): State<Arc<World>>, Json(balance): Json<Balanc
 #[serde(deny_unknown_fields)]
 struct FamilyRecord {
     path: String,
+    #[serde(default)]
     task: String,
     answer: Value,
 }
 
-async fn put_record(State(world): State<Arc<World>>, Json(record): Json<FamilyRecord>) -> Response {
+async fn put_record(State(world): State<Arc<World>>, call: Call) -> Response {
+    let record: FamilyRecord = match read(&call) {
+        Ok(record) => record,
+        Err(refusal) => return *refusal,
+    };
     match world.families.put(&record.path, &record.task, record.answer) {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(error) => bad(StatusCode::UNPROCESSABLE_ENTITY, &error),
+    }
+}
+
+/// A callback of an older family.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FamilyCallback {
+    url: String,
+    task: String,
+    body: Value,
+}
+
+async fn send_callback(State(world): State<Arc<World>>, call: Call) -> Response {
+    let callback: FamilyCallback = match read(&call) {
+        Ok(callback) => callback,
+        Err(refusal) => return *refusal,
+    };
+    match crate::dispatch::send(&world, &callback.url, &callback.task, &callback.body) {
+        Ok(()) => StatusCode::ACCEPTED.into_response(),
         Err(error) => bad(StatusCode::UNPROCESSABLE_ENTITY, &error),
     }
 }

@@ -9,10 +9,7 @@ use axum::response::Response;
 use serde_json::{Map, Value, json};
 
 use crate::call::Call;
-use crate::config::ShortText;
-use crate::fault::{
-    CallbackFault, CreateAnswer, CreateFault, Fault, Moment, Route, UNKNOWN_MODEL, default_text, pick,
-};
+use crate::fault::{CallbackFault, CreateAnswer, CreateFault, Fault, Moment, Route, UNKNOWN_MODEL, pick};
 use crate::models::Kind;
 use crate::record::usual_ms;
 use crate::reply::Reply;
@@ -44,10 +41,7 @@ fn admit(world: &World, call: &Call) -> Result<Request, Reply> {
         return Err(Reply::unauthorized());
     }
     if !call.says_json() {
-        return Err(Reply::json(
-            StatusCode::OK,
-            &json!({"code": 401, "msg": "You do not have access permissions"}),
-        ));
+        return Err(Reply::bare(401, "You do not have access permissions"));
     }
     if !world.creates.admit(call.at_ms) {
         return Err(Reply::too_many(world));
@@ -98,7 +92,7 @@ async fn accept(world: &Arc<World>, call: &Call, request: Request) -> Reply {
     }
     let draft = draft(world, call, request);
     if !world.charge(draft.cost_micro) {
-        return short(world);
+        return Reply::short(world);
     }
     let documented = matches!(&fault, Some(CreateFault { answer: CreateAnswer::DocumentedId, .. }));
     let task = world.add(draft, documented);
@@ -141,13 +135,6 @@ fn draft(world: &World, call: &Call, request: Request) -> Draft {
         }
     }
     draft
-}
-
-fn short(world: &World) -> Reply {
-    match world.config.short_text {
-        ShortText::Documented => Reply::refusal(402, default_text(402)),
-        ShortText::Observed => Reply::refusal(500, "Credits insufficient"),
-    }
 }
 
 fn misanswered(reply: Reply, answer: &CreateAnswer) -> Reply {

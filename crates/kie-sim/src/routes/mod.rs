@@ -94,6 +94,7 @@ async fn guarded(
         return call.answer(world, Reply::unauthorized()).await;
     }
     let reply = match route_fault(world, route) {
+        Some(Answer::Code(code, text)) if route == Route::RecordInfo => record::refusal(world, code, &text),
         Some(Answer::Code(code, text)) => Reply::refusal(code, &text),
         Some(answer) => reply(&call).await.spoilt(&answer),
         None => reply(&call).await,

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::guarded;
 use crate::call::Call;
 use crate::clock::whole_ms;
-use crate::fault::{Fault, Moment, RecordFault, Route, Shape};
+use crate::fault::{Answer, Fault, Moment, RecordFault, Route, Shape, default_text};
 use crate::record::record_data;
 use crate::reply::Reply;
 use crate::script::Scene;
@@ -23,12 +23,11 @@ pub(super) async fn record_info(State(world): State<Arc<World>>, call: Call) -> 
 
 fn read(world: &World, call: &Call) -> Reply {
     let Some(id) = call.parameter("taskId").filter(|id| !id.is_empty()) else {
-        let body = json!({"code": 400, "msg": "taskId parameter is required"});
-        return Reply::json(StatusCode::OK, &body);
+        return refusal(world, 400, "taskId parameter is required");
     };
-    let Some(task) = world.find(&id) else { return unknown().about(&id) };
+    let Some(task) = world.find(&id) else { return unknown(world).about(&id) };
     if !task.admit_read(world.config.reads_per_second, call.at_ms) {
-        return Reply::too_many(world).about(&id);
+        return too_many(world).about(&id);
     }
     let scene = Scene { route: Some(Route::RecordInfo), ..task.scene() };
     let faults =
@@ -36,7 +35,7 @@ fn read(world: &World, call: &Call) -> Reply {
     let record_faults = faults(Moment::Record);
     let age_ms = call.at_ms.saturating_sub(task.order.created_ms);
     if age_ms < whole_ms(world.config.young) || record_faults.contains(&Fault::Record(RecordFault::Null)) {
-        return unknown().about(&id);
+        return unknown(world).about(&id);
     }
     let shape = shape_now(&task, || faults(Moment::Shape));
     let mut data = record_data(world, &task, call.at_ms, shape);
@@ -47,6 +46,9 @@ fn read(world: &World, call: &Call) -> Reply {
     }
     let reply = Reply::ok(&Value::Object(data)).about(&id);
     record_faults.iter().fold(reply, |reply, fault| match fault {
+        Fault::Record(RecordFault::Answer(Answer::Code(code, text))) => {
+            refusal(world, *code, text).about(&id)
+        }
         Fault::Record(RecordFault::Answer(answer)) => reply.spoilt(answer),
         _ => reply,
     })
@@ -63,8 +65,27 @@ fn shape_now(task: &Task, faults: impl Fn() -> Vec<Fault>) -> Option<Shape> {
     })
 }
 
-fn unknown() -> Reply {
+fn unknown(world: &World) -> Reply {
+    if world.config.http_record {
+        return refusal(world, 404, default_text(404));
+    }
     Reply::refusal(422, "recordInfo is null")
+}
+
+fn too_many(world: &World) -> Reply {
+    if world.config.http_429 { Reply::too_many(world) } else { refusal(world, 429, "Rate limit exceeded") }
+}
+
+/// The page of recordInfo documents 400, 404 and 429 without data, and as HTTP status; the status was never seen.
+pub(super) fn refusal(world: &World, code: i64, text: &str) -> Reply {
+    let status = match code {
+        400 => StatusCode::BAD_REQUEST,
+        404 => StatusCode::NOT_FOUND,
+        429 => StatusCode::TOO_MANY_REQUESTS,
+        _ => return Reply::refusal(code, text),
+    };
+    let reply = Reply::bare(code, text);
+    if world.config.http_record { Reply { status, ..reply } } else { reply }
 }
 
 fn bend(world: &World, task: &Task, data: &mut Map<String, Value>, fault: &RecordFault) {

@@ -18,7 +18,7 @@ use super::refusal::Refusal;
 use super::state::State;
 use super::views::{CallView, DeliveryView};
 use crate::clock::{now_ms, whole_ms};
-use crate::fault::{Fault, Loss, Moment, TelegramFault, UpdateFault, marks_in, pick};
+use crate::fault::{Fault, Loss, Moment, TelegramFault, UpdateFault, marks_in, pick, unknown_marks_in};
 use crate::lock::locked;
 use crate::marks::MarkMemory;
 use crate::ring::Ring;
@@ -233,6 +233,9 @@ impl Bot {
         let text = text.unwrap_or_default();
         let place = format!("{method} {}", chat.unwrap_or_default());
         let marks = self.marks.marks(&place, text, || marks_in(text));
+        for mark in unknown_marks_in(text) {
+            tracing::warn!(method, chat, mark, "telegram.unknown_mark");
+        }
         let scene = Scene { method: Some(method), chat, words: Some(Words::Text(text)), ..Scene::default() };
         let scripted = self.around.scripts.pick(Moment::Telegram, &scene);
         pick(marks.iter(), Moment::Telegram).into_iter().chain(scripted).find_map(|fault| match fault {

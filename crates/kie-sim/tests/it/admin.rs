@@ -20,13 +20,46 @@ async fn scripts_are_added_shown_and_cleared() {
     assert_eq!(Bench::envelope(bench.get("api/v1/chat/credit")).await["code"], 500);
     bench.http.delete(bench.at("sim/script")).send().await.unwrap();
     assert_eq!(Bench::envelope(bench.get("api/v1/chat/credit")).await["code"], 200);
-    for bad in
-        [json!({"fault": "create=nonsense"}), json!({"falt": "x"}), json!({"fault": "record=500", "tmes": 1})]
-    {
+}
+
+#[tokio::test]
+async fn a_misspelt_script_is_refused_by_the_name_of_what_is_wrong() {
+    let bench = Bench::start().await;
+    for (bad, name) in [
+        (json!({"fault": "create=nonsense"}), "`create=nonsense`"),
+        (json!({"falt": "x"}), "`falt`"),
+        (json!({"times": 1}), "`fault`"),
+        (json!({"fault": "record=500", "tmes": 1}), "`tmes`"),
+        (json!([{"fault": "record=500"}, {"fault": "record=500", "modle": "x"}]), "`modle`"),
+        (json!({"fault": "record=500", "route": "recrd"}), "`recrd`"),
+        (json!({"fault": "create=timeout:bogus"}), "`create=timeout:bogus`"),
+        (json!({"fault": "create=429:p=7"}), "`:p=7`"),
+        (json!({"fault": "create=429", "probability": 7}), "`:p=7`"),
+        (json!({"fault": "create=429:time=1"}), "`:time=1`"),
+    ] {
         let refused = bench.http.post(bench.at("sim/script")).json(&bad).send().await.unwrap();
-        assert_eq!(refused.status(), 422, "{bad}");
-        assert!(refused.json::<Value>().await.unwrap()["error"].is_string());
+        assert_eq!(refused.status(), 400, "{bad}");
+        let words = refused.json::<Value>().await.unwrap()["error"].as_str().unwrap().to_owned();
+        assert!(words.contains(name) && words.contains("kie-sim --help"), "{bad}: {words}");
     }
+    let shown: Value = bench.get("sim/script").send().await.unwrap().json().await.unwrap();
+    assert_eq!(shown, json!([]));
+    let plain = bench.http.post(bench.at("sim/script")).body("{\"fault\":\"create=429\"}").send();
+    assert_eq!(plain.await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn a_misspelt_mark_is_shown_with_its_task() {
+    let bench = Bench::start().await;
+    let id = bench
+        .accepted("kite [sim:crete=429] [sim:cost=0.5] [sim:create=429:p=7] [sim:create=timeout:bogus]", None)
+        .await;
+    let task: Value = bench.get(&format!("sim/tasks/{id}")).send().await.unwrap().json().await.unwrap();
+    let unknown = json!(["[sim:crete=429]", "[sim:create=429:p=7]", "[sim:create=timeout:bogus]"]);
+    assert_eq!(task["unknownMarks"], unknown);
+    assert_eq!(bench.sim.tasks()[0].unknown_marks.len(), 3);
+    let id = bench.accepted("kite [sim:cost=0.5]", None).await;
+    assert!(bench.sim.find_task(&id).unwrap().unknown_marks.is_empty());
 }
 
 #[tokio::test]
@@ -46,7 +79,7 @@ async fn what_has_no_place_is_refused_in_words() {
     let (status, words) = refusal("sim/records", record).await;
     assert!(status == 422 && words.contains("task id"), "{status} {words}");
     let (status, words) = refusal("sim/records", json!({"path": "/x", "task": "a1", "answer": {}})).await;
-    assert!(status == 422 && words.contains("no status path"), "{status} {words}");
+    assert!(status == 422 && words.contains("no path of a family"), "{status} {words}");
 }
 
 #[tokio::test]

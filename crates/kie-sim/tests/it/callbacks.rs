@@ -10,7 +10,7 @@ use sha2::Sha256;
 use crate::support::{Arrived, Bench, HMAC_KEY, Receiver, quick};
 use kie_sim::SimConfig;
 
-fn valid(arrived: &Arrived, id: &str) -> bool {
+pub(crate) fn valid(arrived: &Arrived, id: &str) -> bool {
     let (Some(at), Some(signature)) =
         (arrived.header("x-webhook-timestamp"), arrived.header("x-webhook-signature"))
     else {

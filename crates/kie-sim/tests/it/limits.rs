@@ -83,6 +83,11 @@ async fn results_and_links_expire() {
     let dead_results = Bench::with(SimConfig { result_life: instant, ..quick() }).await;
     let url = dead_results.urls("a kite").await.remove(0);
     dead_results.until_status(&url, 404).await;
+    // A link is given all the same, and is as dead as the result.
+    let late = link_to(&dead_results, &url).await;
+    let refused = dead_results.http.get(&late).send().await.unwrap();
+    assert_eq!(refused.status(), 404);
+    assert!(refused.text().await.unwrap().contains("NoSuchKey"));
     let foreign = serde_json::json!({"url": "https://elsewhere.example/x.png"});
     let wrong = Bench::envelope(bench.post("api/v1/common/download-url", &foreign)).await;
     assert_eq!((wrong["code"].as_i64(), wrong["msg"].as_str()), (Some(422), Some("url is wrong")));

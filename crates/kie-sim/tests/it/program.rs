@@ -67,9 +67,23 @@ fn help_names_what_is_needed_and_a_public_address_is_refused() {
         "callback=none",
         "/bot<token>/METHOD",
         "tg=lost-answer",
+        "unknownMarks",
+        "POST   /sim/callbacks",
+        "Python-urllib",
+        "--result-life",
     ] {
         assert!(help.contains(word), "{word}");
     }
+    // Broken lines cannot be copied: clap would wrap what is longer.
+    let text = include_str!("../../src/help.txt");
+    for line in help.lines().chain(text.lines()) {
+        assert!(line.chars().count() <= 100, "{line}");
+    }
+    assert!(help.contains(text.trim_end()), "clap has changed the text: {help}");
+    let order = "curl -s 127.0.0.1:8787/api/v1/jobs/createTask -H 'Authorization: Bearer kie-sim-key' \\\n    \
+                 -H 'Content-Type: application/json' \\\n    \
+                 -d '{\"model\":\"z-image\",\"input\":{\"prompt\":\"a red kite\",\"aspect_ratio\":\"1:1\"}}'\n";
+    assert!(help.contains(order), "{help}");
     let serve = String::from_utf8(run(&["serve", "--help"]).stdout).unwrap();
     for word in ["KIE_SIM_HMAC_KEY", "--folder", "--callback-retry", "--telegram-token"] {
         assert!(serve.contains(word), "{word}");
