@@ -247,6 +247,7 @@ create table kie.orphan (
   at       timestamptz not null,
   last_at  timestamptz not null,
   times    integer not null default 1,
+  job_id   uuid,
   primary key (source, task_id)
 );
 create index orphan_last_at on kie.orphan (last_at);

@@ -229,6 +229,7 @@ create table orphan (
   at       integer not null,
   last_at  integer not null,
   times    integer not null default 1,
+  job_id   blob,
   primary key (source, task_id)
 ) strict;
 create index orphan_last_at on orphan (last_at);

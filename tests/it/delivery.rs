@@ -63,20 +63,66 @@ stories! {
         world.finish().await;
     }
 
-    async fn a_receiver_that_is_down_for_days_ends_as_a_dead_letter(db) {
+    async fn f50_a_receiver_that_is_down_for_days_is_a_dead_letter_and_is_told_again_under_the_same_id(db) {
         let world = World::builder(db).start().await;
         let customer = world.account_with("1.00").await;
-        world.receiver.answer_with(&format!("/hook/{}", customer.id), &[500; 12]);
+        // Down, and moved for good: a redirect is a failure like any other.
+        let answers = [500, 301, 503, 301, 500, 502, 308, 301, 429, 301];
+        world.receiver.answer_with(&format!("/hook/{}", customer.id), &answers);
         let job = customer.order_and_wait(IMAGE, prompt("down for days")).await;
         for tries in 1..=10 {
-            customer
+            let tried = customer
                 .until_job(job.id(), "was tried", |job| job.deliveries()[0]["attempts"].as_i64() >= Some(tries))
                 .await;
+            let expected = if tries < 10 { "pending" } else { "dead" };
+            assert_eq!(tried.deliveries()[0]["state"], expected, "after try {tries}");
             world.advance(Duration::from_hours(26));
         }
         let dead = customer.until_told(job.id()).await;
-        assert_eq!((dead.state(), &dead.deliveries()[0]["state"]), ("done", &json!("dead")));
+        assert_eq!((dead.state(), dead.money()), ("done", [100, 100, 100, 0, 0]), "the job is untouched");
+        let status = operations::status(&*world.store, Duration::from_hours(24 * 30), world.now()).await.unwrap();
+        assert!(status.alarms.iter().any(|alarm| alarm.contains("1 deliveries are dead")), "{:?}", status.alarms);
         assert_eq!(world.receiver.calls_about(job.id()).len(), 10);
+        customer.act(&format!("/v1/jobs/{}/redeliver", job.id())).await.expect(200);
+        customer.until_job(job.id(), "is told", |job| job.deliveries()[0]["state"] == "done").await;
+        let calls = world.receiver.calls_about(job.id());
+        assert_eq!(calls.iter().map(|call| call.status).collect::<Vec<_>>(), [&answers[..], &[200]].concat());
+        assert!(calls.iter().all(|call| call.header("webhook-id") == calls[0].header("webhook-id")), "one event");
+        assert!(world.receiver.calls().iter().all(|call| call.path != "/followed"));
+        world.finish().await;
+    }
+
+    async fn f50_a_receiver_that_says_gone_is_asked_no_more_until_somebody_sends_again(db) {
+        let world = World::builder(db).start().await;
+        let customer = world.account_with("2.00").await;
+        world.receiver.answer_with(&format!("/hook/{}", customer.id), &[410]);
+        let job = customer.order_and_wait(IMAGE, prompt("gone")).await;
+        let dead = customer.until_told(job.id()).await;
+        assert_eq!((&dead.deliveries()[0]["state"], &dead.deliveries()[0]["attempts"]), (&json!("dead"), &json!(1)));
+        world.advance(Duration::from_hours(72));
+        let other = customer.order_and_wait(IMAGE, prompt("told meanwhile")).await;
+        assert_eq!(customer.until_told(other.id()).await.deliveries()[0]["state"], "done");
+        assert_eq!(world.receiver.calls_about(job.id()).len(), 1, "days later nobody asked again");
+        customer.act(&format!("/v1/jobs/{}/redeliver", job.id())).await.expect(200);
+        customer.until_job(job.id(), "is told", |job| job.deliveries()[0]["state"] == "done").await;
+        let calls = world.receiver.calls_about(job.id());
+        assert_eq!((calls.len(), calls[0].header("webhook-id")), (2, calls[1].header("webhook-id")));
+        world.finish().await;
+    }
+
+    async fn f50_what_is_sent_is_thin_and_a_receiver_that_finds_it_too_large_is_tried_again(db) {
+        let world = World::builder(db).start().await;
+        let customer = world.account_with("1.00").await;
+        world.receiver.answer_with(&format!("/hook/{}", customer.id), &[413]);
+        let text = format!("[sim:count=4] {}", "a very long wish ".repeat(200));
+        let job = customer.order_and_wait(IMAGE, prompt(&text)).await;
+        assert_eq!(job.outputs().len(), 4);
+        let told = customer.until_told(job.id()).await;
+        assert_eq!(told.deliveries()[0]["state"], "done");
+        let calls = world.receiver.calls_about(job.id());
+        assert_eq!(calls.iter().map(|call| call.status).collect::<Vec<_>>(), [413, 200]);
+        assert!(calls.iter().all(|call| call.bytes.len() < 512), "{}", calls[0].json());
+        assert_eq!(calls[0].header("webhook-id"), calls[1].header("webhook-id"));
         world.finish().await;
     }
 

@@ -7,7 +7,8 @@ use operations::MediaAudit;
 
 stories! {
     async fn f53_a_schema_that_does_not_fit_refuses_the_start_and_is_left_alone(db) {
-        let mut world = World::builder(db).start().await;
+        // One, because nobody may have the database open while it is damaged.
+        let mut world = World::builder(db).workers(1).start().await;
         let customer = world.account_with("1.00").await;
         world.stop_shop(0).await;
         let damages = [
@@ -42,7 +43,8 @@ stories! {
     }
 
     async fn f54_after_a_restore_the_gap_is_named_and_the_shop_goes_on(db) {
-        let mut world = World::builder(db).start().await;
+        // One, because nobody may have the database open while it is put back.
+        let mut world = World::builder(db).workers(1).start().await;
         let customer = world.account_with("10.00").await;
         let old = customer.order_and_wait(IMAGE, prompt("in the backup")).await;
         world.stop_shop(0).await;

@@ -69,16 +69,71 @@ const LINES: [&str; 57] = [
 /// Lines about the Telegram channel, which is not built yet.
 const TELEGRAM: [usize; 3] = [28, 46, 48];
 
+/// A test, and what its source says of how it runs.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Proof {
+    path: String,
+    name: String,
+    /// Such as `2 workers`; nothing for tests that are no stories.
+    workers: Option<String>,
+}
+
+/// How many workers a function of this text asks for, by itself or by one that it calls; `usual` if it says nothing.
+fn workers(text: &str, name: &str, usual: &str, asked: &mut BTreeSet<String>) -> Option<String> {
+    let body = body(text, name)?;
+    let number = |mark: &str| {
+        let digits = body.split_once(mark)?.1.split_once(')')?.0;
+        digits.parse::<usize>().ok()
+    };
+    let words =
+        |count: usize, noun: &str, many: &str| format!("{count} {}", if count == 1 { noun } else { many });
+    if let Some(count) = number(".programs(") {
+        return Some(words(count, "process", "processes"));
+    }
+    if let Some(count) = number(".workers(") {
+        return Some(words(count, "worker", "workers"));
+    }
+    if body.contains("World::builder(") {
+        return Some(usual.to_owned());
+    }
+    let known = text.split("fn ").skip(1).filter_map(|rest| rest.split_once('(')).map(|(name, _)| name);
+    let called: Vec<&str> = known.filter(|other| body.contains(&format!("{other}("))).collect();
+    called.into_iter().find_map(|other| {
+        let is_new = asked.insert(other.to_owned());
+        is_new.then(|| workers(text, other, usual, asked)).flatten()
+    })
+}
+
+/// What stands between the name of a function and the next function.
+fn body<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    let rest = text.split_once(&format!("fn {name}("))?.1.split_once('{')?.1;
+    let ends =
+        ["\n    async fn ", "\nasync fn ", "\nfn ", "\n    fn "].iter().filter_map(|mark| rest.find(mark));
+    rest.get(..ends.min().unwrap_or(rest.len()))
+}
+
+/// Workers of a story that does not say how many.
+fn usual_workers() -> String {
+    let builder = repo::read("tests/src/builder.rs");
+    let mut said = builder.split(" workers: ").skip(1).filter_map(|rest| rest.split_once(','));
+    let count: usize = said.find_map(|(count, _)| count.parse().ok()).expect("the builder says it");
+    format!("{count} workers")
+}
+
 /// Names of the tests by the line that they begin with: `f07_…` proves line 7.
-fn tests_by_line() -> BTreeMap<usize, BTreeSet<(String, String)>> {
-    let mut found: BTreeMap<usize, BTreeSet<(String, String)>> = BTreeMap::new();
+fn tests_by_line() -> BTreeMap<usize, BTreeSet<Proof>> {
+    let mut found: BTreeMap<usize, BTreeSet<Proof>> = BTreeMap::new();
+    let usual = usual_workers();
     for path in ["crates", "bins", "tests"].into_iter().flat_map(|folder| repo::files(folder, ".rs")) {
-        for line in repo::read(&path).lines() {
+        let text = repo::read(&path);
+        for line in text.lines() {
             let Some((_, rest)) = line.split_once("fn f") else { continue };
             let Some((digits, _)) = rest.split_once('_') else { continue };
             let Some(number) = (digits.len() == 2).then(|| digits.parse().ok()).flatten() else { continue };
-            let name = rest.split('(').next().unwrap_or_default();
-            found.entry(number).or_default().insert((path.clone(), format!("f{name}")));
+            let name = format!("f{}", rest.split('(').next().unwrap_or_default());
+            let is_story = path.starts_with("tests/it/");
+            let workers = is_story.then(|| workers(&text, &name, &usual, &mut BTreeSet::new())).flatten();
+            found.entry(number).or_default().insert(Proof { path: path.clone(), name, workers });
         }
     }
     found
@@ -99,16 +154,19 @@ fn the_table_of_faults_is_printed() {
     let mut text = String::from(
         "# Faults and their proofs\n\n\
          Printed by `tests/it/fault_table.rs` (`make bless` renews it). After every story the audit's invariants I1 to I6 are\n\
-         checked; stories run on SQLite and on PostgreSQL.\n\n\
+         checked. In brackets stands who works in a story: workers in one process, or whole processes; each story runs on\n\
+         SQLite and on PostgreSQL. What has no brackets is no story: it runs on what its own crate has, or, as the storm, on\n\
+         a cluster of its own.\n\n\
          | line | what goes wrong | proven by |\n|---|---|---|\n",
     );
     let tests = tests_by_line();
     for (at, what) in LINES.iter().enumerate() {
         let number = at + 1;
         let proofs = tests.get(&number).map(|tests| {
-            let names = tests.iter().map(|(path, name)| {
+            let names = tests.iter().map(|Proof { path, name, workers }| {
                 let words = name[4..].replace('_', " ");
-                format!("[{words}](../{path})")
+                let workers = workers.as_ref().map(|workers| format!(" ({workers})")).unwrap_or_default();
+                format!("[{words}](../{path}){workers}")
             });
             names.collect::<Vec<_>>().join("; ")
         });

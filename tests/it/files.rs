@@ -125,6 +125,32 @@ stories! {
         world.finish().await;
     }
 
+    async fn f43_a_preview_that_could_not_be_made_costs_nothing_and_is_made_later(db) {
+        let mut world = World::builder(db).media(Media::S3).start().await;
+        let customer = world.account_with("2.00").await;
+        let server = world.storage.as_mut().unwrap();
+        server.stop().await;
+        // Previews are the only files of this type.
+        server.resume_without("image/webp").await;
+        let job = customer.order(IMAGE, prompt("without a preview")).await;
+        let done = customer.until_told(job.id()).await;
+        assert_eq!((done.state(), done.money()), ("done", [100, 100, 100, 0, 0]));
+        assert_eq!((&done.deliveries()[0]["state"], &done.outputs()[0]["thumbnail_url"]), (&json!("done"), &json!(null)));
+        assert_eq!(customer.download(done.outputs()[0]["url"].as_str().unwrap()).await.0, 200);
+        let backfill = ["previews", "--backfill", "--yes", "--json"];
+        let tried = world.reconciler(&backfill).await.json(1);
+        assert_eq!((&tried["without"], &tried["made"]), (&json!(1), &json!(0)), "{tried}");
+        let server = world.storage.as_mut().unwrap();
+        server.stop().await;
+        server.resume().await;
+        assert_eq!(world.reconciler(&backfill).await.json(0)["made"], 1, "tried again, it is made");
+        let shown = customer.job(job.id()).await;
+        let preview = shown.outputs()[0]["thumbnail_url"].as_str().expect("there is a preview now").to_owned();
+        let (status, bytes) = customer.download(&preview).await;
+        assert_eq!((status.as_u16(), bytes.starts_with(b"RIFF"), shown.money()), (200, true, done.money()));
+        world.finish().await;
+    }
+
     async fn f44_a_page_that_stayed_open_goes_on_playing_with_its_owners_session(db) {
         let world = World::builder(db).start().await;
         let customer = world.account_with("1.00").await;
@@ -165,6 +191,17 @@ stories! {
             assert_eq!((failed.state(), failed.cause()), ("failed", "no_result"), "{fault}");
             assert_eq!(failed.money(), [100, 100, 0, 100, 0], "{fault}");
         }
+        world.finish().await;
+    }
+
+    async fn f42_a_result_at_a_private_address_is_told_to_operators(db) {
+        let mut world = World::builder(db).programs(2).start().await;
+        let customer = world.account_with("1.00").await;
+        let failed = customer.order_and_wait(IMAGE, prompt("[sim:result=private] inside")).await;
+        assert_eq!((failed.cause(), failed.money()), ("no_result", [100, 100, 0, 100, 0]));
+        let logs = [world.program(0).log(), world.program(1).log()].concat();
+        let alarm = logs.lines().find(|line| line.contains("output.lost")).expect("it is in the log");
+        assert!(alarm.contains("ERROR") && alarm.contains(failed.id()), "{alarm}");
         world.finish().await;
     }
 

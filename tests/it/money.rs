@@ -85,9 +85,12 @@ stories! {
         let job = customer.order(IMAGE, prompt("frozen [sim:duration=1500ms]")).await;
         customer.until_state(job.id(), "running").await;
         world.stop_shop(0).await;
+        world.stop_shop(1).await;
         std::fs::write(world.path("dearer.toml"), "[[price]]\nmodel = \"google/nano-banana\"\namount = \"9.00\"\n").unwrap();
         let dearer = world.path("dearer.toml").display().to_string();
-        world.start_shop(0, &[("--prices", &dearer), ("--usd-rate", "500")]).await;
+        for index in [0, 1] {
+            world.start_shop(index, &[("--prices", &dearer), ("--usd-rate", "500")]).await;
+        }
         assert_eq!(customer.until_final(job.id()).await.money(), [100, 100, 100, 0, 0]);
         assert_eq!(customer.order_and_wait(IMAGE, prompt("now")).await.money(), [900, 900, 900, 0, 0]);
         let receipt = customer.get(&format!("/v1/jobs/{}/receipt", job.id())).await.expect(200);

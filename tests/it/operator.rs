@@ -38,8 +38,26 @@ stories! {
             assert!(found.contains(&id), "{id}: {audit}");
         }
         assert_eq!(found.len(), 4, "{audit}");
+        let of_file = audit["findings"].as_array().unwrap().iter().find(|one| one["id"] == broken.missing).unwrap();
+        assert_eq!(of_file["job"], broken.whole.id(), "{audit}");
+        let by_file = world.reconciler(&["job", &broken.missing, "--json"]).await.json(0);
+        assert_eq!(by_file["job"]["id"], broken.whole.id());
         let slow = world.reconciler(&["job", broken.slow.id(), "--live"]).await.expect(0);
-        assert!(slow.contains("running") && slow.contains("KIE says now"), "{slow}");
+        for words in ["running, since", "KIE says now: ", "times, KIE says `", "tries, lease until", "it is given up, and the money"] {
+            assert!(slow.contains(words), "{words}: {slow}");
+        }
+        assert!(!slow.contains("Read {"), "{slow}");
+        let stuck = world.reconciler(&["list", "--state", "stuck", "--json"]).await.json(0);
+        for (job, words) in [
+            (&broken.slow, "KIE says `"),
+            (&broken.torn, "1 of 1 files are not stored, last error"),
+            (&broken.busy, "KIE refused it for now"),
+            (&broken.cut, "its sender is gone"),
+            (&broken.lost, "nobody knows whether KIE has it"),
+        ] {
+            let row = stuck.as_array().unwrap().iter().find(|row| row["id"] == job.id()).unwrap();
+            assert!(row["waits"].as_str().unwrap().contains(words), "{words}: {row}");
+        }
         let due = world.reconciler(&["once", "--dry-run", "--json"]).await.json(0);
         assert!(due["jobs"].as_array().unwrap().iter().any(|job| job["id"] == broken.cut.id()), "{due}");
 
@@ -103,7 +121,8 @@ stories! {
     }
 
     async fn f54_what_a_restored_backup_does_not_know_is_found(db) {
-        let mut world = World::builder(db).start().await;
+        // One, because nobody may have the database open while it is put back.
+        let mut world = World::builder(db).workers(1).start().await;
         let customer = world.account_with("5.00").await;
         let known = customer.order_and_wait(IMAGE, prompt("in the backup")).await;
         customer.until_told(known.id()).await;
@@ -130,13 +149,23 @@ stories! {
         }
         world.start_shop(0, &[]).await;
         // The books of the backup are sound, and the gap has names: a callback that nobody knows, objects without rows.
-        orphan_callback(&world).await;
+        let unknown = orphan_callback(&world).await.to_string();
         assert_eq!(customer.balance().await, (400, 0));
         world.reconciler(&["audit"]).await.expect(0);
         let audit = world.reconciler(&["audit", "--media"]).await.expect(1);
         assert!(audit.contains(&asset.object) && audit.contains("no row knows it"), "{audit}");
         let status = world.reconciler(&["status"]).await.expect(1);
         assert!(status.contains("1 callbacks name tasks that no job knows"), "{status}");
+        let listed = world.reconciler(&["list", "--state", "orphan", "--json"]).await.json(0);
+        let orphan = &listed[0];
+        assert_eq!((&orphan["task_id"], &orphan["times"]), (&json!("task-of-another-shop"), &json!(1)), "{listed}");
+        assert_eq!((&orphan["source"], orphan["job"].as_str()), (&json!("callbacks/kie"), Some(unknown.as_str())));
+        for named in ["task-of-another-shop", &unknown] {
+            let told = world.reconciler(&["job", named]).await.expect(1);
+            assert!(told.contains("named task task-of-another-shop (orphan since"), "{told}");
+            assert_eq!(world.reconciler(&["job", named, "--json"]).await.json(1)["orphans"], listed);
+        }
+        world.reconciler(&["job", "task-unheard-of"]).await.expect(2);
         let swept = world.reconciler(&["sweep", "--yes", "--json"]).await.json(0);
         assert_eq!((&swept["swept"]["deleted"], &swept["swept"]["torn"]), (&json!(2), &json!(1)), "{swept}");
         assert!(!lost.exists() && !torn.exists());
@@ -280,7 +309,7 @@ fn ordered(task: &TaskView, words: &str) -> bool {
 }
 
 /// A callback with a genuine token for a job that this database does not have.
-async fn orphan_callback(world: &World) {
+async fn orphan_callback(world: &World) -> JobId {
     let keys = SecretKeys::new(acceptance::SECRET_KEY.into(), Vec::new()).unwrap();
     let job = JobId::generate(world.now(), &*world.ids().chance);
     let url = format!("{}/callbacks/kie/{}", world.url, keys.callback_token(job, 1));
@@ -297,6 +326,7 @@ async fn orphan_callback(world: &World) {
         .body(body)
         .send();
     assert_eq!(answer.await.unwrap().status(), 200);
+    job
 }
 
 /// Where the only output of a job lies, in a local folder.

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use acceptance::{IMAGE, World, prompt, stories};
+use acceptance::{IMAGE, World, prompt, stories, until};
+use domain::AssetState;
 use reqwest::Method;
 use serde_json::json;
 
@@ -40,6 +41,78 @@ stories! {
         states.sort();
         assert_eq!(states, ["done", "done", "failed"]);
         assert_eq!(customer.balance().await, (100, 0));
+        world.finish().await;
+    }
+
+    async fn f26_two_of_a_batch_arrive_one_is_refused_and_one_is_still_held(db) {
+        let world = World::builder(db).start().await;
+        let customer = world.account_with("4.00").await;
+        world.fault("create=422:times=1");
+        let mut body = customer.order_body(IMAGE, &prompt("[sim:duration=1h] four of a kind"));
+        body["count"] = json!(4);
+        let batch = customer.post("/v1/jobs", Some("four"), &body).await.expect(201);
+        let ids: Vec<&str> = batch["items"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap()).collect();
+        let mut running = Vec::new();
+        for id in &ids {
+            let sent = customer.until_job(id, "was answered", |job| matches!(job.state(), "running" | "failed")).await;
+            match sent.state() {
+                "failed" => assert_eq!((sent.cause(), sent.money()), ("invalid_input", [100, 100, 0, 100, 0])),
+                _ => running.push(*id),
+            }
+        }
+        assert_eq!((running.len(), customer.balance().await), (3, (100, 300)), "one was released at once");
+        let late = running.pop().unwrap();
+        for id in &running {
+            assert!(world.sim.succeed_now(&world.row(id).await.task_id.unwrap()));
+            let done = customer.until_final(id).await;
+            assert_eq!((done.state(), done.money()), ("done", [100, 100, 100, 0, 0]));
+        }
+        world.advance(Duration::from_mins(5));
+        let held = customer.until_job(late, "is told to be late", |job| job.0["late"] == true).await;
+        assert_eq!((held.state(), held.money()), ("running", [100, 100, 0, 0, 0]));
+        assert_eq!(customer.balance().await, (100, 100), "two captured, one released, one held");
+        assert!(world.sim.succeed_now(&world.row(late).await.task_id.unwrap()));
+        assert_eq!(customer.until_final(late).await.money(), [100, 100, 100, 0, 0]);
+        assert_eq!(customer.balance().await, (100, 0));
+        world.finish().await;
+    }
+
+    async fn f26_of_three_outputs_one_is_lost_and_two_thirds_are_captured(db) {
+        // Without callbacks only the schedule tries a lost output again.
+        let world = World::builder(db).callbacks(false).start().await;
+        let customer = world.account_with("1.00").await;
+        // The first output and its fresh link are dead, and the others arrive.
+        world.fault("result=404:times=2");
+        let job = customer.order(IMAGE, prompt("[sim:count=3] one of three")).await;
+        let id = job.id().parse().unwrap();
+        let held = customer.until_state(job.id(), "storing").await;
+        assert_eq!(held.money(), [100, 100, 0, 0, 0], "nothing is captured before the last is decided");
+        until("two of three are stored", async || {
+            let outputs = world.store.assets_of(&[id]).await.unwrap();
+            let stored = outputs.iter().filter(|output| output.state == AssetState::Stored).count();
+            (stored == 2).then(|| assert_eq!(outputs[0].tries, 1, "{outputs:#?}"))
+        })
+        .await;
+        // From now on all is dead, also what is tried again.
+        world.fault("result=404");
+        let mut seen = 0;
+        let ended = loop {
+            let outputs = until("the lost output is tried again", async || {
+                let outputs = world.store.assets_of(&[id]).await.unwrap();
+                (outputs[0].state != AssetState::Pending || outputs[0].tries > seen).then_some(outputs)
+            })
+            .await;
+            if outputs[0].state != AssetState::Pending {
+                break customer.until_final(job.id()).await;
+            }
+            seen = outputs[0].tries;
+            assert_eq!(customer.job(job.id()).await.money()[2..4], [0, 0], "held to the end");
+            world.advance(Duration::from_hours(14));
+        };
+        let states: Vec<&str> = ended.outputs().iter().map(|output| output["state"].as_str().unwrap()).collect();
+        assert_eq!((ended.state(), states), ("done", vec!["lost", "stored", "stored"]));
+        assert_eq!(ended.money(), [100, 100, 66, 34, 0], "two thirds, rounded down");
+        assert_eq!((customer.balance().await, seen), ((34, 0), 7));
         world.finish().await;
     }
 
@@ -137,7 +210,7 @@ stories! {
         let body = json!({ "model": IMAGE, "input": prompt("I am gone") });
         let job = customer.post("/v1/jobs", Some("k"), &body).await.expect(201);
         let id = job["id"].as_str().unwrap();
-        acceptance::until("the worker is done by itself", async || {
+        until("the worker is done by itself", async || {
             (world.row(id).await.state.as_str() == "done").then_some(())
         })
         .await;

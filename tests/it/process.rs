@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use acceptance::{IMAGE, Job, LYRICS, Media, VIDEO, World, prompt, stories, until};
+use acceptance::{Db, IMAGE, Job, LYRICS, Media, VIDEO, World, prompt, stories, until};
 use domain::JobState;
 use futures_util::{StreamExt, stream};
 use serde_json::json;
@@ -111,6 +111,40 @@ stories! {
             ends_well(&world, &customer, &job).await;
         }
         assert_eq!(world.creates(), 6);
+        world.finish().await;
+    }
+
+    async fn f51_a_running_old_program_goes_on_when_a_newer_one_has_migrated(db) {
+        let mut world = World::builder(db).programs(2).start().await;
+        let customer = world.account_with("10.00").await;
+        let before = customer.order(IMAGE, prompt("[sim:duration=3s] begun before")).await;
+        customer.until_state(before.id(), "running").await;
+        // What a migration of a newer version may do: it adds, and writes down that it was here.
+        world.edit("create table kie.newer (id bigint primary key, words text not null)").await;
+        world.edit("alter table kie.job add column newer_words text").await;
+        world.edit(match db {
+            Db::Postgres => "insert into kie.migration (version, description, success, checksum, execution_time)
+                             values (9999, 'newer', true, 'x', 0)",
+            Db::Sqlite => "insert into _sqlx_migrations (version, description, success, checksum, execution_time)
+                           values (9999, 'newer', true, x'00', 0)",
+        }).await;
+        let mut jobs = vec![before];
+        for number in 0..6 {
+            let index = number % 2;
+            jobs.push(world.at(index, &customer).order(IMAGE, prompt(&format!("beside a newer one {number}"))).await);
+        }
+        for job in &jobs {
+            ends_well(&world, &customer, job).await;
+        }
+        assert_eq!(world.creates(), 7);
+        // An old program that starts now is refused, and changes nothing for the one that runs.
+        assert!(world.program(1).terminate().await.success());
+        world.start_program(1);
+        let status = world.program(1).wait_for_end().await;
+        assert_eq!(status.code(), Some(1), "{}", world.program(1).log());
+        assert!(world.program(1).log().contains("newer program"), "{}", world.program(1).log());
+        let job = customer.order(IMAGE, prompt("still sold")).await;
+        ends_well(&world, &customer, &job).await;
         world.finish().await;
     }
 

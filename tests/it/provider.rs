@@ -90,6 +90,40 @@ stories! {
         world.finish().await;
     }
 
+    async fn f07_bad_prompts_of_one_customer_do_not_count(db) {
+        let world = World::builder(db).start().await;
+        let naughty = world.account_with("10.00").await;
+        for (answer, cause) in [
+            ("422:Your prompt was flagged as violating content policies", "moderation"),
+            ("422", "invalid_input"),
+            ("field", "invalid_input"),
+            ("500:Internal error", "provider_error"),
+        ] {
+            let failed = naughty.order_and_wait(IMAGE, prompt(&format!("[sim:create={answer}] bad"))).await;
+            assert_eq!((failed.state(), failed.cause()), ("failed", cause));
+        }
+        let record = naughty.order_and_wait(IMAGE, prompt("[sim:moderation] naughty")).await;
+        assert_eq!(record.cause(), "moderation");
+        assert_eq!(world.count("kie.model_health").await, 0, "none of them is the model's fault");
+        assert_eq!(naughty.order_and_wait(IMAGE, prompt("good")).await.state(), "done", "it is for sale");
+
+        // Three customers find the model gone; one that was sold in between would have begun the count anew.
+        world.fault("create=505");
+        for number in 0..3 {
+            assert!(world.store.models_off_sale().await.unwrap().is_empty(), "after {number}");
+            let customer = world.account_with("1.00").await;
+            let failed = customer.order_and_wait(IMAGE, prompt("gone")).await;
+            assert_eq!((failed.cause(), customer.balance().await), ("model_unavailable", (100, 0)));
+        }
+        until("the model is off sale", async || {
+            (!world.store.models_off_sale().await.unwrap().is_empty()).then_some(())
+        })
+        .await;
+        let status = world.reconciler(&["status"]).await.expect(1);
+        assert!(status.contains("KIE refuses these models") && status.contains(IMAGE), "{status}");
+        world.finish().await;
+    }
+
     async fn f07_a_model_that_is_refused_three_times_in_a_row_goes_off_sale(db) {
         let world = World::builder(db).start().await;
         let customer = world.account_with("10.00").await;
@@ -126,12 +160,19 @@ stories! {
         assert_eq!(customer.job(second.id()).await.status(), "queued");
         customer.act(&format!("/v1/jobs/{}/cancel", third.id())).await.expect(200);
         assert_eq!(world.creates(), 1, "one trial a minute, not one for each job");
+        let alarm = "KIE refuses to sell";
+        let status = world.reconciler(&["status"]).await.expect(1);
+        assert!(status.contains(alarm), "{status}");
+        let waiting = customer.job(first.id()).await;
+        assert_eq!((waiting.status(), &waiting.0["failure"]), ("queued", &json!(null)), "nobody is blamed");
         world.sim.set_credits_micro(1_000_000_000);
         world.advance(Duration::from_secs(62));
         for job in [&first, &second] {
             let done = customer.until_final(job.id()).await;
             assert_eq!(done.state(), "done");
         }
+        let status = world.reconciler(&["status"]).await.out;
+        assert!(!status.contains(alarm), "it ends by itself: {status}");
         assert_eq!((customer.balance().await, world.sim.tasks().len()), ((800, 0), 2));
         world.finish().await;
     }
@@ -143,6 +184,9 @@ stories! {
             world.fault(&format!("create={code}"));
             let job = waits_refused(&customer, "never").await;
             until("the breaker is open", async || world.store.breaker().await.unwrap()).await;
+            let day = Duration::from_hours(24);
+            let status = operations::status(&*world.store, day, world.now()).await.unwrap();
+            assert!(status.alarms.iter().any(|one| one.contains("KIE refuses to sell")), "{code}: {:?}", status.alarms);
             world.advance(Duration::from_hours(6) + Duration::from_mins(1));
             let failed = customer.until_final(job.id()).await;
             assert_eq!((failed.state(), failed.cause()), ("failed", "provider_balance"), "{code}");

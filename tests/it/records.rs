@@ -17,9 +17,30 @@ stories! {
         world.finish().await;
     }
 
+    async fn f10_a_word_that_nobody_knows_is_told_to_operators_and_kept_in_the_history(db) {
+        let mut world = World::builder(db).programs(2).start().await;
+        let customer = world.account_with("1.00").await;
+        let operator = world.holder(Role::Operator).await;
+        let job = customer.order(IMAGE, prompt("[sim:state=expired] a new word")).await;
+        until("the word is in the log", async || {
+            let logs = [world.program(0).log(), world.program(1).log()].concat();
+            logs.lines().any(|line| line.contains("record.unknown_word") && line.contains("expired")).then_some(())
+        })
+        .await;
+        assert_eq!(customer.job(job.id()).await.money(), [100, 100, 0, 0, 0], "neither success nor failure");
+        let reads = async || world.sim.requests().iter().filter(|one| one.path.ends_with("/recordInfo")).count();
+        let before = reads().await;
+        until("it is read again", async || (reads().await > before).then_some(())).await;
+        let history = operator.get(&format!("/v1/jobs/{}/timeline", job.id())).await.expect(200).to_string();
+        assert!(history.contains("expired"), "{history}");
+        assert_eq!(customer.job(job.id()).await.state(), "running");
+        world.finish().await;
+    }
+
     async fn f11_success_without_results_is_asked_again_and_then_released(db) {
         let world = World::builder(db).start().await;
         let customer = world.account_with("5.00").await;
+        let operator = world.holder(Role::Operator).await;
         let mut jobs = Vec::new();
         for shape in ["no-urls", "not-json", "empty-text", "null", "truncated"] {
             jobs.push((shape, customer.order(IMAGE, prompt(&format!("[sim:shape={shape}] nothing"))).await));
@@ -36,6 +57,8 @@ stories! {
         for (shape, job) in &jobs {
             let failed = customer.until_final(job.id()).await;
             assert_eq!((failed.state(), failed.cause()), ("failed", "no_result"), "{shape}");
+            let history = operator.get(&format!("/v1/jobs/{}/timeline", job.id())).await.expect(200).to_string();
+            assert!(history.contains("record.empty") && history.contains("success without results"), "{shape}: {history}");
         }
         assert_eq!(customer.balance().await, (500, 0));
         world.finish().await;

@@ -57,7 +57,7 @@ impl Builder {
         };
         Self {
             db,
-            workers: 1,
+            workers: 2,
             programs: 0,
             media: Media::Local,
             log: "info".to_owned(),
@@ -69,7 +69,7 @@ impl Builder {
         }
     }
 
-    /// So many instances in this process, each with its worker.
+    /// So many instances in this process, each with its worker; without a word two.
     #[must_use]
     pub fn workers(self, workers: usize) -> Self {
         Self { workers, ..self }

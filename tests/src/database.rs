@@ -124,6 +124,19 @@ impl Database {
         connection.close().await.unwrap();
     }
 
+    /// How many rows a table has.
+    pub(crate) async fn count(&self, table: &str) -> i64 {
+        let statement = format!("select count(*) from {table}");
+        if let Some((server, name)) = &self.server {
+            let mut connection = server.clone().database(name).connect().await.unwrap();
+            return sqlx::query_scalar(AssertSqlSafe(statement)).fetch_one(&mut connection).await.unwrap();
+        }
+        let options: SqliteConnectOptions = self.url.parse().unwrap();
+        let mut connection = options.busy_timeout(crate::PATIENCE).connect().await.unwrap();
+        let statement = statement.replace("kie.", "");
+        sqlx::query_scalar(AssertSqlSafe(statement)).fetch_one(&mut connection).await.unwrap()
+    }
+
     pub(crate) fn url(&self) -> &str {
         &self.url
     }

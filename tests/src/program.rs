@@ -19,6 +19,13 @@ pub(crate) fn built(name: &str) -> PathBuf {
     })
 }
 
+/// Sends a signal to a process that runs.
+pub(crate) async fn signal(child: &Child, name: &str) {
+    let id = child.id().expect("it has not ended").to_string();
+    let sent = Command::new("kill").args([name, &id]).status().await.unwrap();
+    assert!(sent.success(), "{name} could not be sent to {id}");
+}
+
 /// `kie-web serve` as a process.
 pub struct Program {
     variables: Vec<(String, String)>,
@@ -102,14 +109,22 @@ impl Program {
     /// Asks it to stop, as a deployment does, and waits until it has.
     pub async fn terminate(&mut self) -> ExitStatus {
         let mut child = self.child.take().expect("it runs");
-        let id = child.id().expect("it has not ended").to_string();
-        let sent = Command::new("kill").args(["-TERM", &id]).status().await.unwrap();
-        assert!(sent.success());
+        signal(&child, "-TERM").await;
         tokio::time::timeout(crate::PATIENCE, child.wait()).await.expect("it stops in time").unwrap()
     }
 
+    /// Freezes it as it is, as a paused virtual machine does; [`Program::thaw`] lets it go on.
+    pub async fn freeze(&self) {
+        signal(self.child.as_ref().expect("it runs"), "-STOP").await;
+    }
+
+    /// Lets it go on where it was frozen.
+    pub async fn thaw(&self) {
+        signal(self.child.as_ref().expect("it runs"), "-CONT").await;
+    }
+
     /// Waits until it ends by itself.
-    pub(crate) async fn wait_for_end(&mut self) -> ExitStatus {
+    pub async fn wait_for_end(&mut self) -> ExitStatus {
         let mut child = self.child.take().expect("it runs");
         let ended = tokio::time::timeout(crate::PATIENCE, child.wait()).await;
         ended.unwrap_or_else(|_elapsed| panic!("kie-web did not end in time:\n{}", self.log())).unwrap()

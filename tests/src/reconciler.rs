@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio::process::{Child, Command};
 
 use crate::instance::variables;
-use crate::program::built;
+use crate::program::{built, signal};
 use crate::world::World;
 
 /// What a run of the program said.
@@ -42,8 +42,7 @@ pub struct Watch(Child);
 impl Watch {
     /// Asks it to stop and waits until it has; its exit code and output.
     pub async fn terminate(self) -> Said {
-        let id = self.0.id().expect("it runs").to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().await.unwrap().success());
+        signal(&self.0, "-TERM").await;
         let output = tokio::time::timeout(crate::PATIENCE, self.0.wait_with_output()).await;
         said(&output.expect("it stops in time").unwrap())
     }

@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::program::built;
+use crate::program::{built, signal};
 
 const BUCKET: &str = "media";
 const ACCESS_KEY: &str = "story-access";
@@ -43,6 +44,26 @@ impl S3Server {
     /// As [`resume`](Self::resume), with a bucket that refuses every object above this many bytes.
     pub async fn resume_narrow(&mut self, bytes_max: u64) {
         self.resume_with(&["--max-bytes", &bytes_max.to_string()]).await;
+    }
+
+    /// As [`resume`](Self::resume), with a server that begins each answer so much later.
+    pub async fn resume_slow(&mut self, by: Duration) {
+        self.resume_with(&["--delay-ms", &by.as_millis().to_string()]).await;
+    }
+
+    /// As [`resume`](Self::resume), with a bucket that does not take this type.
+    pub async fn resume_without(&mut self, content_type: &str) {
+        self.resume_with(&["--refuse", content_type]).await;
+    }
+
+    /// The server takes connections and answers nobody, until [`thaw`](Self::thaw).
+    pub async fn freeze(&self) {
+        signal(self.child.as_ref().expect("it runs"), "-STOP").await;
+    }
+
+    /// It answers again, also what was asked meanwhile.
+    pub async fn thaw(&self) {
+        signal(self.child.as_ref().expect("it runs"), "-CONT").await;
     }
 
     async fn resume_with(&mut self, options: &[&str]) {

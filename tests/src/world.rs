@@ -25,6 +25,7 @@ use crate::instance::{config, open_media, serve, set, variables};
 use crate::program::Program;
 use crate::receiver::Receiver;
 use crate::storage::S3Server;
+use crate::wait::until;
 
 /// The provider's key of every world.
 pub const KIE_KEY: &str = "story-kie-key-7d1f";
@@ -75,7 +76,7 @@ pub struct World {
 }
 
 impl World {
-    /// A world on this database: one instance with its worker, a local folder, callbacks.
+    /// A world on this database: two instances with their workers, a local folder, callbacks.
     pub fn builder(db: Db) -> Builder {
         // With `RUST_LOG` set, a failing story shows what the instances logged.
         let filter = EnvFilter::builder().with_default_directive(LevelFilter::OFF.into()).from_env_lossy();
@@ -178,6 +179,26 @@ impl World {
         }
     }
 
+    /// Sets the clock of one instance back.
+    pub fn set_back(&self, index: usize, by: Duration) {
+        if let Shop::Here(running) = &self.shops[index] {
+            running.services.clock.shift_offset_micros(-i64::try_from(by.as_micros()).unwrap());
+        }
+    }
+
+    /// Freezes a program between its writes, so that the others can go on.
+    pub async fn freeze_program(&mut self, index: usize) {
+        until("the program is frozen and the database takes writes", async || {
+            self.program(index).freeze().await;
+            if self.store.heartbeat("a story", self.now()).await.is_ok() {
+                return Some(());
+            }
+            self.program(index).thaw().await;
+            None
+        })
+        .await;
+    }
+
     /// From now on the database takes no writes.
     pub async fn block_database(&self) -> Outage {
         self.database.block().await
@@ -216,6 +237,11 @@ impl World {
         self.database.edit(statement).await;
     }
 
+    /// How many rows a table such as `kie.job` has.
+    pub async fn count(&self, table: &str) -> i64 {
+        self.database.count(table).await
+    }
+
     /// A new customer with this much money, in major units.
     pub async fn account_with(&self, amount: &str) -> Customer {
         let customer = self.holder(Role::Customer).await;
@@ -244,6 +270,11 @@ impl World {
             http: self.http.clone(),
             keys: self.keys.clone(),
         }
+    }
+
+    /// The same customer, who asks this instance from now on.
+    pub fn at(&self, index: usize, customer: &Customer) -> Customer {
+        Customer { base: format!("http://{}", self.addresses[index]), ..customer.clone() }
     }
 
     /// The use cases of an instance in this process.

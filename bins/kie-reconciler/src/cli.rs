@@ -148,9 +148,9 @@ pub(crate) enum Command {
         #[command(flatten)]
         config: Box<Config>,
     },
-    /// All there is to know of a job, by its id or a task id.
+    /// All there is to know of a job, by its id, a task id or a file's id.
     Job {
-        /// Job id or KIE's task id.
+        /// Job id, KIE's task id, or the id of a file.
         id: String,
         /// Read KIE's record now, too; needs the whole configuration.
         #[arg(long)]
@@ -158,12 +158,12 @@ pub(crate) enum Command {
         #[command(flatten)]
         config: Box<Config>,
     },
-    /// Jobs or deliveries in trouble.
+    /// Jobs, deliveries or callbacks in trouble.
     List {
         /// Which.
         #[arg(long, value_enum)]
         state: ListState,
-        /// Only those ordered since: a duration such as 2h or 3d, or a time such as 2026-07-01T12:00:00Z.
+        /// Only those ordered (callbacks: come) since: a duration such as 2h or 3d, or a time such as 2026-07-01T12:00:00Z.
         #[arg(long, value_name = "WHEN", value_parser = since)]
         since: Option<Since>,
         #[command(flatten)]
@@ -262,6 +262,8 @@ pub(crate) enum ListState {
     Dead,
     /// Failed jobs.
     Failed,
+    /// Callbacks that name a task or job that is not here.
+    Orphan,
 }
 
 #[cfg(test)]

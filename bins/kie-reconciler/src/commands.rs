@@ -6,6 +6,7 @@ mod books;
 mod catalogue;
 mod decide;
 pub(crate) mod import;
+mod job;
 mod look;
 mod storage;
 mod work;
@@ -43,8 +44,8 @@ pub(crate) async fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Acts { limit, database } => look::acts(json, database, *limit).await,
         Command::Status { hours, database } => look::status(json, database, *hours).await,
-        Command::Job { id, live, config } => look::job(json, config, id, *live).await,
-        Command::List { state, since, database } => look::list(json, database, *state, *since).await,
+        Command::Job { id, live, config } => job::job(json, config, id, *live).await,
+        Command::List { state, since, database } => job::list(json, database, *state, *since).await,
         Command::Retry { id, act, config } => decide::retry(json, config, id, act).await,
         Command::Resolve { id, decision, act, config } => {
             decide::resolve(json, config, id, decision, act).await

@@ -59,15 +59,30 @@ pub struct Reversal<'a> {
 
 /// Credits a top-up, once by its key.
 pub async fn top_up(store: &dyn Store, ids: &Ids, top_up: &TopUp<'_>) -> Result<Credited, LedgerError> {
+    write(store, ids, &[draw_top_up(ids, top_up)?]).await
+}
+
+pub(crate) fn draw_top_up(ids: &Ids, top_up: &TopUp<'_>) -> Result<NewTransfer, LedgerError> {
     positive(top_up.amount)?;
     let books = (Book::Payments, Book::Available);
-    let one =
-        outside(ids, TransferKind::Topup, top_up.account, books, (top_up.amount, top_up.key, top_up.reason))?;
-    write(store, ids, &[one]).await
+    outside(ids, TransferKind::Topup, top_up.account, books, (top_up.amount, top_up.key, top_up.reason))
 }
 
 /// Gives a captured price back, in full or in part, never more than was captured.
 pub async fn refund(store: &dyn Store, ids: &Ids, refund: &Refund<'_>) -> Result<Credited, LedgerError> {
+    let (one, refundable) = draw_refund(store, ids, refund).await?;
+    match write(store, ids, &[one]).await {
+        Err(LedgerError::Short) => Err(LedgerError::AboveCaptured { refundable }),
+        other => other,
+    }
+}
+
+/// The movement, and what can still be refunded.
+pub(crate) async fn draw_refund(
+    store: &dyn Store,
+    ids: &Ids,
+    refund: &Refund<'_>,
+) -> Result<(NewTransfer, Money), LedgerError> {
     let refundable = refund.job.captured.minus(refund.job.refunded)?;
     let amount = match refund.amount {
         Some(amount) => amount,
@@ -78,10 +93,7 @@ pub async fn refund(store: &dyn Store, ids: &Ids, refund: &Refund<'_>) -> Result
     let what = (amount, refund.key, Some(refund.reason));
     let mut one = outside(ids, TransferKind::Refund, refund.job.account, books, what)?;
     one.job = Some(refund.job.id);
-    match write(store, ids, &[one]).await {
-        Err(LedgerError::Short) => Err(LedgerError::AboveCaptured { refundable }),
-        other => other,
-    }
+    Ok((one, refundable))
 }
 
 /// What was given back under this key before: a repeat of "all that is left" means what was left at first.
@@ -96,14 +108,17 @@ pub async fn adjust(
     ids: &Ids,
     adjustment: &Adjustment<'_>,
 ) -> Result<Credited, LedgerError> {
+    write(store, ids, &[draw_adjustment(ids, adjustment)?]).await
+}
+
+pub(crate) fn draw_adjustment(ids: &Ids, adjustment: &Adjustment<'_>) -> Result<NewTransfer, LedgerError> {
     let minor = adjustment.amount.minor();
     let amount = Money::from_minor(minor.checked_abs().ok_or(domain::MoneyError::Overflow)?);
     positive(amount)?;
     let (from, into) = (Book::Adjustments, Book::Available);
     let books = if minor > 0 { (from, into) } else { (into, from) };
     let what = (amount, adjustment.key, Some(adjustment.reason));
-    let one = outside(ids, TransferKind::Adjust, adjustment.account, books, what)?;
-    write(store, ids, &[one]).await
+    outside(ids, TransferKind::Adjust, adjustment.account, books, what)
 }
 
 /// Takes a top-up back, once by its key: what is available from the account, the rest from the shop's losses.

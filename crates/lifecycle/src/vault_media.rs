@@ -6,7 +6,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use domain::{AccountId, AssetId, AssetRole, MediaKind};
 use futures_util::TryStreamExt;
-use media::{CopyError, CopyRequest, Fetcher, MediaError, MediaStore, Stored, Thumbnailer, key};
+use media::{
+    CopyError, CopyRequest, Fetcher, MediaError, MediaStore, Stored, ThumbnailError, Thumbnailer, key,
+};
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 
@@ -34,10 +36,14 @@ impl MediaVault {
         Self { store, fetcher, thumbnailer, copies, queue }
     }
 
-    /// A thumbnail is a convenience: a picture without one is still delivered.
+    /// A thumbnail is a convenience: a picture without one is still delivered, after a second try where one may help.
     async fn thumbnail(&self, object: &str) -> Option<String> {
         let name = key::thumbnail(object);
-        match self.thumbnailer.keep(&self.store, object, &name).await {
+        let mut made = self.thumbnailer.keep(&self.store, object, &name).await;
+        if made.as_ref().is_err_and(ThumbnailError::is_passing) {
+            made = self.thumbnailer.keep(&self.store, object, &name).await;
+        }
+        match made {
             Ok(_) => Some(name),
             Err(error) => {
                 tracing::warn!(object, error = &error as &dyn std::error::Error, "thumbnail.failed");

@@ -74,6 +74,13 @@ pub enum ThumbnailError {
     Storage(#[from] MediaError),
 }
 
+impl ThumbnailError {
+    /// Whether the same picture may succeed in another try: the decoder or the storage failed, not the picture.
+    pub const fn is_passing(&self) -> bool {
+        matches!(self, Self::Crashed | Self::Storage(_))
+    }
+}
+
 /// Makes thumbnails, a few at a time; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Thumbnailer {

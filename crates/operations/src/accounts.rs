@@ -123,7 +123,7 @@ pub fn parse_role(word: &str) -> anyhow::Result<Role> {
 }
 
 /// The shop's currency as the database keeps it.
-async fn currency(store: &dyn Store) -> anyhow::Result<Currency> {
+pub(crate) async fn currency(store: &dyn Store) -> anyhow::Result<Currency> {
     match store.currency().await? {
         Some(text) => Ok(text.parse()?),
         None => {

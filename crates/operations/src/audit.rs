@@ -5,10 +5,10 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use lifecycle::Provider;
 use media::{MediaError, MediaStore};
 use serde::Serialize;
-use store::{AuditFinding, CreditReading, Store, StoreError};
+use store::{CreditReading, Store, StoreError};
 
 use crate::credits::credits_text;
-use crate::findings::Findings;
+use crate::findings::{Finding, Findings};
 use crate::sweep::{Seen, YOUNG, is_trial, look_at_objects};
 use crate::{FilesError, Tell, untold};
 
@@ -16,7 +16,7 @@ use crate::{FilesError, Tell, untold};
 #[derive(Debug, Clone, Serialize)]
 pub struct AuditReport {
     /// Broken invariants, the first thousand; none in good books.
-    pub findings: Vec<AuditFinding>,
+    pub findings: Vec<Finding>,
     /// How many there are in all.
     pub found: u64,
     /// Stored objects that were compared with their rows, if that was asked for.
@@ -146,7 +146,7 @@ pub(crate) async fn compare_all(
     let compared = stream::iter(assets).map(|asset| async move {
         let detail = compare(media, asset, depth).await?;
         tell(1);
-        Ok::<_, MediaError>((asset.id, detail))
+        Ok::<_, MediaError>((asset, detail))
     });
     let mut compared = std::pin::pin!(compared.buffer_unordered(AT_ONCE));
     while let Some((asset, detail)) = compared.try_next().await? {

@@ -1,55 +1,11 @@
 //! All there is to know of one job.
 
-use domain::{
-    Asset, Cause, Delivery, Job, JobId, JobState, Money, Scope, TimelineEntry, Timestamp, Transfer,
-};
+use domain::{Asset, AssetId, Delivery, Job, Money, Scope, TimelineEntry, Timestamp, Transfer};
 use lifecycle::Provider;
 use serde::Serialize;
 use store::{Store, StoreError, TransferFilter};
 
-/// One line of a list of jobs.
-#[derive(Debug, Clone, Serialize)]
-pub struct JobRow {
-    /// Its id.
-    pub id: JobId,
-    /// Its owner.
-    pub account: domain::AccountId,
-    /// The model.
-    pub model: String,
-    /// Where it stands.
-    pub state: JobState,
-    /// Why it failed.
-    pub cause: Option<Cause>,
-    /// The provider's words.
-    pub failure: Option<String>,
-    /// The provider's task.
-    pub task_id: Option<String>,
-    /// Minor units.
-    pub price: Money,
-    /// When it was ordered.
-    pub created_at: Timestamp,
-    /// When it entered its state.
-    pub entered_at: Timestamp,
-    /// When it wants attention.
-    pub wake_at: Option<Timestamp>,
-}
-
-/// The line of this job.
-pub fn job_row(job: &Job) -> JobRow {
-    JobRow {
-        id: job.id,
-        account: job.account,
-        model: job.model.clone(),
-        state: job.state,
-        cause: job.cause,
-        failure: job.failure.clone(),
-        task_id: job.task_id.clone(),
-        price: job.price,
-        created_at: job.created_at,
-        entered_at: job.entered_at,
-        wake_at: job.wake_at,
-    }
-}
+use crate::waiting::{JobRow, job_row, waits_for};
 
 /// One attempt.
 #[derive(Debug, Clone, Serialize)]
@@ -131,6 +87,8 @@ pub struct TransferLine {
 pub struct TimelineLine {
     /// When; the first time, where it happened again.
     pub at: Timestamp,
+    /// When it happened last.
+    pub last_at: Timestamp,
     /// How often.
     pub times: u32,
     /// Who says so.
@@ -154,6 +112,8 @@ pub enum LiveRecord {
     },
     /// It could not be read.
     Failed(String),
+    /// There is no task to ask for.
+    NoTask,
 }
 
 /// All there is to know of one job.
@@ -179,7 +139,7 @@ pub struct JobReport {
     pub live: Option<LiveRecord>,
 }
 
-/// The job with this id, or whose attempt has this task.
+/// The job with this id, or whose attempt has this task, or that made the asset with this id.
 ///
 /// # Errors
 /// When the database fails.
@@ -189,7 +149,14 @@ pub async fn find_job(store: &dyn Store, id_or_task: &str) -> Result<Option<Job>
     {
         return Ok(Some(job));
     }
-    Ok(store.find_job_by_task(id_or_task).await?.map(|(job, _)| job))
+    if let Some((job, _)) = store.find_job_by_task(id_or_task).await? {
+        return Ok(Some(job));
+    }
+    let Ok(asset) = id_or_task.parse::<AssetId>() else { return Ok(None) };
+    match store.find_asset(asset, Scope::All).await?.and_then(|asset| asset.job) {
+        Some(job) => store.find_job(job, Scope::All).await,
+        None => Ok(None),
+    }
 }
 
 /// Everything about a job; with a provider, its record as it is now.
@@ -200,6 +167,7 @@ pub async fn job_report(
     store: &dyn Store,
     job: &Job,
     live: Option<&dyn Provider>,
+    now: Timestamp,
 ) -> Result<JobReport, StoreError> {
     let filter = TransferFilter { job: Some(job.id), limit: 1000, ..TransferFilter::default() };
     let mut transfers = store.list_transfers(&filter).await?;
@@ -209,10 +177,11 @@ pub async fn job_report(
             Ok(record) => LiveRecord::Read { word: record.raw_word, outputs: record.outputs.len() },
             Err(failure) => LiveRecord::Failed(failure.to_string()),
         }),
-        _ => None,
+        (Some(_), None) => Some(LiveRecord::NoTask),
+        (None, _) => None,
     };
     Ok(JobReport {
-        job: job_row(job),
+        job: JobRow { waits: waits_for(store, job, now).await?, ..job_row(job) },
         gift: job.gift,
         money: JobMoney {
             held: job.held,
@@ -263,6 +232,6 @@ fn transfer_line(transfer: Transfer) -> TransferLine {
 }
 
 fn timeline_line(entry: TimelineEntry) -> TimelineLine {
-    let TimelineEntry { at, times, source, event, detail, .. } = entry;
-    TimelineLine { at, times, source, event, detail }
+    let TimelineEntry { at, last_at, times, source, event, detail } = entry;
+    TimelineLine { at, last_at, times, source, event, detail }
 }

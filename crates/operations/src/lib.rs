@@ -7,6 +7,7 @@ mod check;
 mod credits;
 mod export;
 mod findings;
+mod foresee;
 mod job;
 mod previews;
 mod progress;
@@ -14,6 +15,7 @@ mod smoke;
 mod status;
 mod sweep;
 mod verify;
+mod waiting;
 
 pub use accounts::{
     AccountAdded, DrawnToken, Moved, TokenAdded, add_account, add_token, adjust, draw_token, is_token_known,
@@ -26,17 +28,20 @@ pub use catalogue::{
 };
 pub use check::{Check, check};
 pub use export::{ExportReport, export};
+pub use findings::Finding;
+pub use foresee::{Deed, Foreseen, existing, foresee, open_account};
 pub use job::{
-    AttemptReport, DeliveryReport, JobMoney, JobReport, JobRow, LiveRecord, OutputReport, TimelineLine,
-    TransferLine, find_job, job_report, job_row,
+    AttemptReport, DeliveryReport, JobMoney, JobReport, LiveRecord, OutputReport, TimelineLine, TransferLine,
+    find_job, job_report,
 };
 pub use previews::{BackfillReport, backfill_previews};
 pub use progress::{Tell, untold};
 pub use smoke::{SmokeLine, SmokeOptions, Step as SmokeStep, StoredOutput, smoke};
-pub use status::{ListState, StatusReport, list_jobs, status};
-pub use store::Percentiles;
+pub use status::{ListState, Listed, StatusReport, list, orphans_of, status};
+pub use store::{Orphan, Percentiles};
 pub use sweep::{
     FilesError, Foreign, GivenUp, Missing, Stray, Survey, WhyForeign, delete_strays, delete_torn,
     give_up_rows, survey,
 };
 pub use verify::{SAMPLE_MAX, VerifyReport, verify};
+pub use waiting::{JobRow, job_row, job_rows};

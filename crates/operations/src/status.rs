@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use domain::{Delivery, Job, JobState, Timestamp};
+use domain::{Delivery, JobId, JobState, Timestamp};
 use serde::Serialize;
-use store::{CreditReading, JobFilter, Overview, Store, StoreError, StuckLimits};
+use store::{CreditReading, JobFilter, Orphan, Overview, Store, StoreError, StuckLimits};
 
 use crate::credits::credits_text;
+use crate::waiting::{JobRow, job_rows};
 
 /// The shop at a glance.
 #[derive(Debug, Clone, Serialize)]
@@ -25,6 +26,8 @@ pub struct StatusReport {
     pub expiring: usize,
     /// The newest comparison of KIE's balance with our books.
     pub credits: Option<CreditReading>,
+    /// The newest of the last week's comparisons by which credits are missing.
+    pub drift: Option<CreditReading>,
     /// Seconds that the oldest due row waits; a worker that runs keeps it near zero.
     pub oldest_due_s: Option<i64>,
     /// What a person should look at, in sentences; none when all is well.
@@ -33,6 +36,8 @@ pub struct StatusReport {
 
 /// At most so many rows of a list.
 const LIST_MAX: u32 = 1000;
+/// Daily readings of KIE's balance in which missing credits stay an alarm: nobody looks every day.
+const DRIFT_TOLD: u32 = 7;
 /// A worker that was not seen for so long does not run.
 const SILENT_S: i64 = 120;
 
@@ -57,7 +62,9 @@ pub async fn status(store: &dyn Store, window: Duration, now: Timestamp) -> Resu
         .collect();
     let oldest_due_s = overview.oldest_due.map(|due| ago(due).max(0));
     let expiring = lifecycle::expiring_jobs(store, now, LIST_MAX).await?.len();
-    let credits = store.list_readings(1).await?.into_iter().next();
+    let readings = store.list_readings(DRIFT_TOLD).await?;
+    let drift = readings.iter().find(|reading| reading.is_finding()).cloned();
+    let credits = readings.into_iter().next();
     let mut report = StatusReport {
         overview,
         stuck,
@@ -66,6 +73,7 @@ pub async fn status(store: &dyn Store, window: Duration, now: Timestamp) -> Resu
         processes,
         expiring,
         credits,
+        drift,
         oldest_due_s,
         alarms: Vec::new(),
     };
@@ -102,17 +110,19 @@ fn alarms(report: &StatusReport) -> Vec<String> {
                 report.expiring
             )
         }),
-        report.credits.as_ref().filter(|reading| reading.is_finding()).map(|reading| {
+        report.drift.as_ref().map(|reading| {
             format!(
-                "credits are missing: {} left KIE's account beyond what our jobs consumed, `audit --provider`",
-                credits_text(reading.drift_micro.unwrap_or(0))
+                "credits are missing: {} left KIE's account beyond what our jobs consumed, by the reading of {:.0}; \
+                 `audit --provider`",
+                credits_text(reading.drift_micro.unwrap_or(0)),
+                reading.at
             )
         }),
         report.oldest_due_s.filter(|waits| *waits > 60).map(|waits| {
             format!("the oldest due row waits for {waits} s: workers are stopped or overloaded")
         }),
         (report.overview.orphans > 0)
-            .then(|| format!("{} callbacks name tasks that no job knows", report.overview.orphans)),
+            .then(|| format!("{} callbacks name tasks that no job knows: `list --state orphan`", report.overview.orphans)),
     ]
     .into_iter()
     .flatten()
@@ -130,18 +140,31 @@ pub enum ListState {
     Failed,
     /// Jobs with a dead delivery.
     Dead,
+    /// Callbacks that no job knows.
+    Orphan,
 }
 
-/// Jobs in trouble of one sort, and the dead deliveries where that is the trouble.
+/// Trouble of one sort.
+#[derive(Debug, Clone)]
+pub enum Listed {
+    /// Jobs.
+    Jobs(Vec<JobRow>),
+    /// Dead deliveries.
+    Deliveries(Vec<Delivery>),
+    /// Callbacks that no job knows.
+    Orphans(Vec<Orphan>),
+}
+
+/// What is in trouble in one way.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn list_jobs(
+pub async fn list(
     store: &dyn Store,
     state: ListState,
     since: Option<Timestamp>,
     now: Timestamp,
-) -> Result<(Vec<Job>, Vec<Delivery>), StoreError> {
+) -> Result<Listed, StoreError> {
     let by_state = |state| JobFilter {
         states: vec![state],
         since,
@@ -149,18 +172,33 @@ pub async fn list_jobs(
         limit: LIST_MAX,
         ..JobFilter::default()
     };
-    Ok(match state {
-        ListState::Unclear => (store.list_jobs(&by_state(JobState::Unclear)).await?, Vec::new()),
-        ListState::Failed => (store.list_jobs(&by_state(JobState::Failed)).await?, Vec::new()),
+    let jobs = match state {
+        ListState::Unclear => store.list_jobs(&by_state(JobState::Unclear)).await?,
+        ListState::Failed => store.list_jobs(&by_state(JobState::Failed)).await?,
         ListState::Stuck => {
             let day_ago = now.saturating_sub(StuckLimits::LOOKS_BACK).unwrap_or(Timestamp::MIN);
             let limits = StuckLimits::usual(&store.overview(day_ago, now).await?.models);
-            (store.stuck_jobs(&limits, since, now, LIST_MAX).await?, Vec::new())
+            store.stuck_jobs(&limits, since, now, LIST_MAX).await?
         }
         ListState::Dead => {
             let mut dead = store.list_dead_deliveries(None, None, LIST_MAX).await?;
             dead.retain(|one| since.is_none_or(|since| one.created_at >= since));
-            (Vec::new(), dead)
+            return Ok(Listed::Deliveries(dead));
         }
-    })
+        ListState::Orphan => return Ok(Listed::Orphans(store.list_orphans(None, since, LIST_MAX).await?)),
+    };
+    Ok(Listed::Jobs(job_rows(store, &jobs, now).await?))
+}
+
+/// Callbacks that no job knows and that name this task, or whose token names this job.
+///
+/// # Errors
+/// When the database fails.
+pub async fn orphans_of(store: &dyn Store, id_or_task: &str) -> Result<Vec<Orphan>, StoreError> {
+    let Ok(job) = id_or_task.parse::<JobId>() else {
+        return store.list_orphans(Some(id_or_task), None, LIST_MAX).await;
+    };
+    let mut orphans = store.list_orphans(None, None, LIST_MAX).await?;
+    orphans.retain(|orphan| orphan.job == Some(job) || orphan.task_id == id_or_task);
+    Ok(orphans)
 }

@@ -3,10 +3,10 @@
 use domain::{Asset, Chance, Scope};
 use media::MediaStore;
 use serde::Serialize;
-use store::{AuditFinding, Store};
+use store::Store;
 
 use crate::audit::{MediaAudit, compare_all};
-use crate::findings::Findings;
+use crate::findings::{Finding, Findings};
 use crate::{FilesError, Tell};
 
 /// Rows are read, and objects compared, in pages of this size.
@@ -22,7 +22,7 @@ pub struct VerifyReport {
     /// Bytes that their rows say.
     pub bytes: u64,
     /// Objects that are gone or not those of their rows; the first thousand.
-    pub findings: Vec<AuditFinding>,
+    pub findings: Vec<Finding>,
     /// How many there are in all.
     pub found: u64,
 }

@@ -4,6 +4,7 @@ use store::{AuditFinding, StoreError};
 
 use crate::PostgresStore;
 use crate::error::store_error;
+use crate::jobs::unreadable_jobs;
 
 /// The invariants and nouns that a finding may name.
 const INVARIANTS: &[&str] = &["I1", "I2", "I4", "I5"];
@@ -128,5 +129,11 @@ pub(crate) async fn audit(store: &PostgresStore) -> Result<Vec<AuditFinding>, St
         let (invariant, noun) = (known(INVARIANTS, &row.invariant)?, known(NOUNS, &row.noun)?);
         Some(AuditFinding { invariant, noun, id: row.id, detail: row.detail })
     });
-    Ok(findings.collect())
+    let mut findings: Vec<AuditFinding> = findings.collect();
+    for (id, error) in unreadable_jobs(store).await? {
+        let detail = format!("nobody can work on it or show it: {error}");
+        findings.push(AuditFinding { invariant: "I4", noun: "job", id: id.to_string(), detail });
+    }
+    findings.truncate(1000);
+    Ok(findings)
 }

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use domain::{JobId, Timestamp};
-use store::{CallbackStore, KeptCallback, NewCallback, StoreError};
+use store::{CallbackStore, KeptCallback, NewCallback, Orphan, StoreError};
 
 use crate::PostgresStore;
 use crate::error::{retrying, store_error};
@@ -31,18 +31,55 @@ impl CallbackStore for PostgresStore {
             .collect()
     }
 
-    async fn add_orphan(&self, source: &str, task_id: &str, at: Timestamp) -> Result<(), StoreError> {
+    async fn add_orphan(
+        &self,
+        source: &str,
+        task_id: &str,
+        job: Option<JobId>,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
         sqlx::query!(
-            "insert into kie.orphan as o (source, task_id, at, last_at) values ($1, $2, $3, $3)
-             on conflict (source, task_id) do update set times = o.times + 1, last_at = greatest(o.last_at, excluded.last_at)",
+            "insert into kie.orphan as o (source, task_id, at, last_at, job_id) values ($1, $2, $3, $3, $4)
+             on conflict (source, task_id) do update set times = o.times + 1,
+               last_at = greatest(o.last_at, excluded.last_at), job_id = coalesce(excluded.job_id, o.job_id)",
             clean(source),
             clean(task_id),
             moment(at),
+            job.map(JobId::as_uuid),
         )
         .execute(&self.pool)
         .await
         .map_err(store_error)?;
         Ok(())
+    }
+
+    async fn list_orphans(
+        &self,
+        task_id: Option<&str>,
+        since: Option<Timestamp>,
+        limit: u32,
+    ) -> Result<Vec<Orphan>, StoreError> {
+        let rows = sqlx::query!(
+            "select source, task_id, job_id, at, last_at, times from kie.orphan
+             where ($1::text is null or task_id = $1) and ($2::timestamptz is null or last_at >= $2)
+             order by last_at desc, source, task_id limit $3",
+            task_id.map(clean),
+            since.map(moment) as _,
+            i64::from(limit),
+        );
+        let rows = rows.fetch_all(&self.pool).await.map_err(store_error)?;
+        rows.into_iter()
+            .map(|row| {
+                Ok(Orphan {
+                    source: row.source,
+                    task_id: row.task_id,
+                    job: row.job_id.map(JobId::from_uuid),
+                    at: row.at.to_jiff(),
+                    last_at: row.last_at.to_jiff(),
+                    times: number("orphan", "times", row.times)?,
+                })
+            })
+            .collect()
     }
 
     async fn delete_callbacks(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {

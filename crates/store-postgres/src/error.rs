@@ -73,14 +73,14 @@ fn constraint(refused: &dyn DatabaseError) -> Option<StoreError> {
 }
 
 /// Whether the same statement may succeed later: connections (08), resources and full disks (53), system errors (58),
-/// shutdown and failover, lost races, time limits.
+/// shutdown and failover, lost races, time limits, a database that takes no connections (55000).
 fn is_passing(refused: &dyn DatabaseError) -> bool {
     let Some(code) = refused.code() else { return false };
     let class = code.get(..2).unwrap_or_default();
     matches!(class, "08" | "53" | "58")
         || matches!(
             &*code,
-            "25006" | "40001" | "40P01" | "55P03" | "57014" | "57P01" | "57P02" | "57P03" | "57P05"
+            "25006" | "40001" | "40P01" | "55000" | "55P03" | "57014" | "57P01" | "57P02" | "57P03" | "57P05"
         )
 }
 

@@ -21,6 +21,8 @@ mod list;
 mod record;
 mod wake;
 
+pub(crate) use list::unreadable_jobs;
+
 #[async_trait]
 impl JobStore for PostgresStore {
     async fn claim_jobs(&self, claim: &ClaimJobs) -> Result<Vec<Job>, StoreError> {

@@ -10,7 +10,7 @@ use store::{
 use crate::PostgresStore;
 use crate::audit;
 use crate::error::{retrying, store_error};
-use crate::row::{Moment, all, jobs, moment, number, readable, word};
+use crate::row::{Moment, jobs, moment, number, readable, word};
 
 #[async_trait]
 impl ReportStore for PostgresStore {
@@ -53,7 +53,7 @@ impl ReportStore for PostgresStore {
             moment(now),
             i64::from(limit),
         );
-        let jobs = all(rows.fetch_all(&self.pool).await.map_err(store_error)?)?;
+        let jobs = readable("job", rows.fetch_all(&self.pool).await.map_err(store_error)?, |row| row.id);
         Ok(Due { jobs, deliveries: crate::deliveries::due(self, now, limit).await? })
     }
 

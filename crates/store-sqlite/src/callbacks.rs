@@ -5,11 +5,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::{JobId, Scope, Timestamp};
 use sqlx::SqliteConnection;
-use store::{CallbackStore, KeptCallback, NewCallback, StoreError, WakeJob, WakeReason};
+use store::{CallbackStore, KeptCallback, NewCallback, Orphan, StoreError, WakeJob, WakeReason};
 
 use crate::SqliteStore;
 use crate::jobs::wake_in;
-use crate::row::{Cell, micros};
+use crate::row::{Cell, micros, micros_opt};
 use crate::writer::{Meaning, always, never};
 
 /// Callbacks with a task id that anyone reads of one job.
@@ -62,17 +62,26 @@ impl CallbackStore for SqliteStore {
         kept.collect()
     }
 
-    async fn add_orphan(&self, source: &str, task_id: &str, at: Timestamp) -> Result<(), StoreError> {
+    async fn add_orphan(
+        &self,
+        source: &str,
+        task_id: &str,
+        job: Option<JobId>,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
         let (source, task_id, at) = (source.to_owned(), task_id.to_owned(), micros(at));
+        let job = job.map(JobId::as_uuid);
         self.write(never, move |db| {
             Box::pin(async move {
                 sqlx::query!(
-                    "insert into orphan (source, task_id, at, last_at) values (?1, ?2, ?3, ?3)
+                    "insert into orphan (source, task_id, at, last_at, job_id) values (?1, ?2, ?3, ?3, ?4)
                      on conflict (source, task_id)
-                     do update set times = times + 1, last_at = max(last_at, excluded.last_at)",
+                     do update set times = times + 1, last_at = max(last_at, excluded.last_at),
+                       job_id = coalesce(excluded.job_id, job_id)",
                     source,
                     task_id,
                     at,
+                    job,
                 )
                 .execute(db)
                 .await
@@ -81,6 +90,39 @@ impl CallbackStore for SqliteStore {
             })
         })
         .await
+    }
+
+    async fn list_orphans(
+        &self,
+        task_id: Option<&str>,
+        since: Option<Timestamp>,
+        limit: u32,
+    ) -> Result<Vec<Orphan>, StoreError> {
+        let since = micros_opt(since);
+        let rows = sqlx::query!(
+            r#"select source as "source!", task_id as "task_id!", job_id as "job_id?: uuid::Uuid", at as "at!",
+                 last_at as "last_at!", times as "times!: i64"
+               from orphan where (?1 is null or task_id = ?1) and (?2 is null or last_at >= ?2)
+               order by last_at desc, source, task_id limit ?3"#,
+            task_id,
+            since,
+            limit,
+        )
+        .fetch_all(self.readers())
+        .await
+        .meaning()?;
+        let orphans = rows.into_iter().map(|row| {
+            let cell = Cell { table: "orphan", id: &row.task_id };
+            Ok(Orphan {
+                job: row.job_id.map(JobId::from_uuid),
+                at: cell.time("at", row.at)?,
+                last_at: cell.time("last_at", row.last_at)?,
+                times: cell.number("times", row.times)?,
+                source: row.source,
+                task_id: row.task_id,
+            })
+        });
+        orphans.collect()
     }
 
     async fn delete_callbacks(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {

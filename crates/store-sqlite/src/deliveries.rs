@@ -240,6 +240,7 @@ async fn redeliver_in(
     .await
     .meaning()?
     .rows_affected();
+    store::fail_point!("sqlite.delivery.again");
     if again > 0 {
         touch_job(db, job, at).await?;
     }

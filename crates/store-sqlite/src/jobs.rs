@@ -22,7 +22,7 @@ pub(crate) use row::{JobRow, job_rows};
 pub(crate) use wake::wake_in;
 
 use crate::SqliteStore;
-use crate::row::{Cell, micros, read_all, read_one};
+use crate::row::{Cell, micros, read_one, readable};
 use crate::timeline;
 use crate::writer::{Meaning, never};
 
@@ -166,7 +166,7 @@ impl JobStore for SqliteStore {
                     .await
             }
         };
-        read_all(rows.meaning()?)
+        Ok(readable("job", rows.meaning()?, |row| row.id))
     }
 
     async fn attempts(&self, job: JobId) -> Result<Vec<Attempt>, StoreError> {

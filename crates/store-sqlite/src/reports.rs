@@ -12,7 +12,7 @@ use store::{
 
 use crate::SqliteStore;
 use crate::jobs::job_rows;
-use crate::row::{Cell, micros, micros_of, micros_opt, read_all, readable, to_json};
+use crate::row::{Cell, micros, micros_of, micros_opt, readable, to_json};
 use crate::writer::Meaning;
 
 /// Times of models are taken from so many of the newest jobs of the window.
@@ -24,7 +24,12 @@ const MODELS_MAX: i64 = 50;
 impl ReportStore for SqliteStore {
     async fn audit(&self, _now: Timestamp) -> Result<Vec<AuditFinding>, StoreError> {
         let mut snapshot = self.snapshot().await?;
-        crate::audit::findings(&mut snapshot).await
+        let mut found = crate::audit::findings(&mut snapshot).await?;
+        found.extend(self.unreadable_jobs().await?.into_iter().map(|(id, error)| {
+            let detail = format!("nobody can work on it or show it: {error}");
+            AuditFinding { invariant: "I4", noun: "job", id: id.to_string(), detail }
+        }));
+        Ok(found)
     }
 
     async fn overview(&self, since: Timestamp, now: Timestamp) -> Result<Overview, StoreError> {
@@ -53,7 +58,7 @@ impl ReportStore for SqliteStore {
             at,
             limit,
         );
-        let jobs = read_all(rows.fetch_all(self.readers()).await.meaning()?)?;
+        let jobs = readable("job", rows.fetch_all(self.readers()).await.meaning()?, |row| row.id);
         Ok(Due { jobs, deliveries: crate::deliveries::due(self, now, limit).await? })
     }
 

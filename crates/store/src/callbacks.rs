@@ -33,6 +33,23 @@ pub struct KeptCallback {
     pub at: Timestamp,
 }
 
+/// A callback that no job knows.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Orphan {
+    /// The name of the path that it came to.
+    pub source: String,
+    /// The task id in it, or `-`.
+    pub task_id: String,
+    /// The job that its token names, if it has a token of ours; of several, that of the last one.
+    pub job: Option<JobId>,
+    /// When it came first.
+    pub at: Timestamp,
+    /// When it came last.
+    pub last_at: Timestamp,
+    /// How often it came.
+    pub times: u32,
+}
+
 /// Callbacks.
 #[async_trait]
 pub trait CallbackStore: Send + Sync {
@@ -41,8 +58,23 @@ pub trait CallbackStore: Send + Sync {
     async fn add_callback(&self, callback: &NewCallback<'_>) -> Result<bool, StoreError>;
     /// The callbacks of a job that carry a task id, oldest first, at most 32.
     async fn callbacks_with_task(&self, job: JobId) -> Result<Vec<KeptCallback>, StoreError>;
-    /// Counts a callback that no job knows, by its task id (or `-`) and path's name; kept for the reconciler.
-    async fn add_orphan(&self, source: &str, task_id: &str, at: Timestamp) -> Result<(), StoreError>;
+    /// Counts a callback that no job knows, by its task id (or `-`) and path's name, with the job that its token names, if
+    /// it has one; kept for the reconciler.
+    async fn add_orphan(
+        &self,
+        source: &str,
+        task_id: &str,
+        job: Option<JobId>,
+        at: Timestamp,
+    ) -> Result<(), StoreError>;
+    /// Callbacks that no job knows, of one task if it is given, that came at or after `since`; the last one first, at most
+    /// `limit`.
+    async fn list_orphans(
+        &self,
+        task_id: Option<&str>,
+        since: Option<Timestamp>,
+        limit: u32,
+    ) -> Result<Vec<Orphan>, StoreError>;
     /// Deletes callbacks that came before `before` and those without a job that did not come since, at most `limit` of
     /// either; how many.
     async fn delete_callbacks(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;

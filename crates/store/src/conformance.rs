@@ -122,6 +122,7 @@ macro_rules! conformance_tests {
                     old_callbacks_are_deleted_in_portions,
                     old_orphans_are_forgotten,
                     orphans_are_counted,
+                    orphans_are_listed,
                 ]
             );
             $crate::conformance_group!(

@@ -25,7 +25,7 @@ mod transfers;
 pub use accounts::{AccountStore, Added, KeptToken, NewAccount, NewToken, TokenOwner};
 pub use acts::{Act, ActStore};
 pub use assets::{AssetStore, NewAsset, ProviderCopy, PurgedAsset, StoredFile};
-pub use callbacks::{CallbackStore, KeptCallback, NewCallback};
+pub use callbacks::{CallbackStore, KeptCallback, NewCallback, Orphan};
 pub use deliveries::{DeliveryResult, DeliveryStore, NewDelivery};
 pub use error::StoreError;
 pub use imports::{ANY_BODY, ImportStore, Imported, ImportedJob, NewImport, SourceNoun, is_same_order};

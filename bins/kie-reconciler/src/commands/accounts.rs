@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, bail, ensure};
-use operations::Moved;
+use anyhow::{Context, bail};
+use operations::{Deed, Moved};
 use runtime::config::DatabaseConfig;
 use runtime::{Account, AccountId};
 
@@ -40,7 +40,16 @@ async fn add(
     let words = [name.clone(), external.clone(), telegram.map(|chat| format!("chat {chat}"))];
     let words: Vec<_> = words.into_iter().flatten().collect();
     let who = if words.is_empty() { "without a name".to_owned() } else { words.join(", ") };
-    if let Some(code) = stop(json, act, &format!("open an account ({who})"))? {
+    let foreseen = match Books::open(database).await {
+        Ok(books) => {
+            let foreseen = books.foresee(&Deed::Open(external.as_deref(), telegram, &who)).await?;
+            books.close().await;
+            foreseen
+        }
+        // It is made, or brought up to date, together with its first account.
+        Err(_not_as_it_should_be) => format!("open an account ({who})").into(),
+    };
+    if let Some(code) = stop(json, act, foreseen)? {
         return Ok(code);
     }
     let books = Books::make(database).await?;
@@ -61,12 +70,11 @@ async fn token(
     Change { act, database }: &Change,
 ) -> anyhow::Result<ExitCode> {
     let (account, role) = (account_id(id)?, operations::parse_role(role)?);
-    if let Some(code) = stop(json, act, &format!("make a token for account {account} with the role {role}"))?
-    {
+    let books = Books::open(database).await?;
+    let foreseen = books.foresee(&Deed::Token(account, role)).await?;
+    if let Some(code) = stop(json, act, foreseen)? {
         return Ok(code);
     }
-    let books = Books::open(database).await?;
-    ensure!(existing(&books, id).await?.closed_at.is_none(), "account {account} is closed");
     let drawn = operations::draw_token(&books.ids, account, role);
     books.note("account token", &format!("{account}, token {} ({role})", drawn.id()), act).await?;
     let added = drawn.add(&*books.store).await?;
@@ -102,7 +110,7 @@ async fn revoke(
         bail!("account {account} has no token {token}: see `account tokens`");
     }
     let what = format!("revoke token {token} of account {account}");
-    if let Some(code) = stop(json, act, &what)? {
+    if let Some(code) = stop(json, act, what.as_str())? {
         return Ok(code);
     }
     books.note("account revoke", &format!("{account}, token {token}"), act).await?;
@@ -121,12 +129,13 @@ enum Way {
 async fn credit(json: bool, movement: &Movement, way: Way) -> anyhow::Result<ExitCode> {
     let Movement { id, amount, key, change: Change { act, database } } = movement;
     let books = Books::open(database).await?;
-    let account = existing(&books, id).await?.id;
-    let what = match way {
-        Way::Topup => format!("credit {amount} to account {account}"),
-        Way::Adjust => format!("adjust account {account} by {amount}"),
+    let account = account_id(id)?;
+    let deed = match way {
+        Way::Topup => Deed::TopUp(account, amount, key),
+        Way::Adjust => Deed::Adjust(account, amount, key),
     };
-    if let Some(code) = stop(json, act, &what)? {
+    let foreseen = books.foresee(&deed).await?;
+    if let Some(code) = stop(json, act, foreseen)? {
         return Ok(code);
     }
     let (store, ids, why) = (&*books.store, &books.ids, (key.as_str(), act.reason.as_str()));
@@ -141,8 +150,8 @@ async fn credit(json: bool, movement: &Movement, way: Way) -> anyhow::Result<Exi
 async fn recount(json: bool, id: &str, Change { act, database }: &Change) -> anyhow::Result<ExitCode> {
     let books = Books::open(database).await?;
     let Account { id: account, available, held, .. } = existing(&books, id).await?;
-    let what = format!("set the balance of account {account} to what its transfers make");
-    if let Some(code) = stop(json, act, &what)? {
+    let foreseen = books.foresee(&Deed::Recount(account)).await?;
+    if let Some(code) = stop(json, act, foreseen)? {
         return Ok(code);
     }
     // What it will be follows from the transfers; what it was is nowhere else.
@@ -165,7 +174,7 @@ async fn erase(json: bool, id: &str, Change { act, database }: &Change) -> anyho
     let books = Books::open(database).await?;
     let account = existing(&books, id).await?.id;
     let what = format!("close account {account} and remove its name, chat, tokens and prompts");
-    if let Some(code) = stop(json, act, &what)? {
+    if let Some(code) = stop(json, act, what)? {
         return Ok(code);
     }
     books.note("account erase", &account.to_string(), act).await?;
@@ -176,9 +185,7 @@ async fn erase(json: bool, id: &str, Change { act, database }: &Change) -> anyho
 }
 
 async fn existing(books: &Books, id: &str) -> anyhow::Result<Account> {
-    let account = account_id(id)?;
-    let found = books.store.find_account(account).await?;
-    found.with_context(|| format!("there is no account {account}: see `account list`"))
+    operations::existing(&*books.store, account_id(id)?).await
 }
 
 fn show_moved(json: bool, moved: &Moved) -> anyhow::Result<ExitCode> {

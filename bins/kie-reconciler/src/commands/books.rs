@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use operations::{Deed, Foreseen};
 use runtime::config::DatabaseConfig;
 use runtime::{Ids, Store, Timestamp};
 
@@ -32,6 +33,11 @@ impl Books {
 
     pub(super) fn now(&self) -> Timestamp {
         self.ids.now()
+    }
+
+    /// What a deed would do, or why it is refused.
+    pub(super) async fn foresee(&self, deed: &Deed<'_>) -> anyhow::Result<Foreseen> {
+        operations::foresee(&*self.store, &self.ids, deed).await
     }
 
     /// Leaves the trace of an act; before the act, so that none is without.

@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 
 use anyhow::bail;
+use operations::Deed;
 use runtime::config::Config;
-use runtime::{Decision, Job, NewEntry, Restored, Scope, Store};
+use runtime::{Decision, Job, NewEntry, Restored, Scope, Services, Store};
 
 use super::act::{done, stop};
 use super::books::Books;
@@ -14,15 +15,20 @@ use crate::show;
 async fn job(store: &dyn Store, id: &str) -> anyhow::Result<Job> {
     match operations::find_job(store, id).await? {
         Some(job) => Ok(job),
-        None => bail!("no job has this id or task: {id}"),
+        None => bail!("no job has this id, task or file: {id}"),
     }
+}
+
+/// What a deed would do that needs all services.
+async fn foresee(services: &Services, deed: &Deed<'_>) -> anyhow::Result<operations::Foreseen> {
+    operations::foresee(services.lifecycle.store(), services.lifecycle.ids(), deed).await
 }
 
 pub(crate) async fn retry(json: bool, config: &Config, id: &str, act: &Act) -> anyhow::Result<ExitCode> {
     let services = runtime::open_services_as_it_is(config).await?;
     let job = job(services.lifecycle.store(), id).await?;
-    let what = format!("wake job {} ({}), or fetch again what is missing of it", job.id, job.state);
-    if let Some(code) = stop(json, act, &what)? {
+    let foreseen = foresee(&services, &Deed::Retry(&services.lifecycle, &job)).await?;
+    if let Some(code) = stop(json, act, foreseen)? {
         return Ok(code);
     }
     let woken = services.lifecycle.retry(job.id, &act.reason).await?;
@@ -33,10 +39,9 @@ pub(crate) async fn retry(json: bool, config: &Config, id: &str, act: &Act) -> a
         return done(json, &format!("job {} is due now: a worker, or `once`, takes its next step", job.id));
     }
     if restored.is_empty() {
-        bail!(
-            "job {} is {}, and everything that it stored is there: nothing is left to do for it",
-            job.id,
-            job.state
+        return done(
+            json,
+            &format!("job {} came to rest meanwhile, and everything that it stored is there", job.id),
         );
     }
     show_restored(json, &restored)
@@ -68,20 +73,19 @@ pub(crate) async fn resolve(
 ) -> anyhow::Result<ExitCode> {
     let services = runtime::open_services_as_it_is(config).await?;
     let job = job(services.lifecycle.store(), id).await?;
-    let (decision, words) = match (&decision.adopt, decision.resend) {
-        (Some(task), _) => (Decision::Adopt { task_id: task.clone() }, format!("let it follow task {task}")),
-        (None, true) => {
-            (Decision::Resend, "send another attempt (KIE may have made the first one, too)".to_owned())
-        }
-        (None, false) => (Decision::Release, "give the money back".to_owned()),
+    let decision = match (&decision.adopt, decision.resend) {
+        (Some(task), _) => Decision::Adopt { task_id: task.clone() },
+        (None, true) => Decision::Resend,
+        (None, false) => Decision::Release,
     };
-    let what = format!("decide job {} ({}): {words}", job.id, job.state);
-    if let Some(code) = stop(json, act, &what)? {
+    let foreseen = foresee(&services, &Deed::Decide(&services.lifecycle, &job, &decision)).await?;
+    if let Some(code) = stop(json, act, foreseen.clone())? {
         return Ok(code);
     }
     services.lifecycle.decide(job.id, &decision, &act.reason).await?;
     services.close().await;
-    done(json, &what)
+    let again = if foreseen.done_before { " (was done before)" } else { "" };
+    done(json, &format!("{}{again}", foreseen.would))
 }
 
 pub(crate) async fn refund(
@@ -92,8 +96,8 @@ pub(crate) async fn refund(
 ) -> anyhow::Result<ExitCode> {
     let books = Books::open(&change.database).await?;
     let job = job(&*books.store, id).await?;
-    let what = format!("refund {} of job {}", amount.unwrap_or("all that is left"), job.id);
-    if let Some(code) = stop(json, &change.act, &what)? {
+    let foreseen = books.foresee(&Deed::Refund(&job, amount, key)).await?;
+    if let Some(code) = stop(json, &change.act, foreseen)? {
         return Ok(code);
     }
     let why = (key, change.act.reason.as_str());
@@ -109,16 +113,16 @@ pub(crate) async fn refund(
 pub(crate) async fn redeliver(json: bool, change: &Change, id: &str) -> anyhow::Result<ExitCode> {
     let books = Books::open(&change.database).await?;
     let job = job(&*books.store, id).await?;
-    if let Some(code) = stop(json, &change.act, &format!("send the deliveries of job {} again", job.id))? {
+    let foreseen = books.foresee(&Deed::Redeliver(&job)).await?;
+    if let Some(code) = stop(json, &change.act, foreseen.clone())? {
         return Ok(code);
     }
     let now = books.now();
+    // The trace comes before the deed.
+    let detail = Some(format!("{}: {}", foreseen.would, change.act.reason));
+    let line = NewEntry { source: "operator", event: "job.decided", detail, fold: None };
+    books.store.note(job.id, &[line], now).await?;
     let count = books.store.redeliver(job.id, Scope::All, now).await?;
-    if count > 0 {
-        let detail = Some(format!("redeliver: {count} deliveries are due again: {}", change.act.reason));
-        let line = NewEntry { source: "operator", event: "job.decided", detail, fold: None };
-        books.store.note(job.id, &[line], now).await?;
-    }
     books.close().await;
     done(json, &format!("{count} deliveries are due again"))
 }

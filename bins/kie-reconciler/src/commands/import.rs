@@ -79,7 +79,7 @@ pub(crate) async fn run(json: bool, args: &ImportArgs) -> anyhow::Result<ExitCod
     let what = format!("take the shop `{}` ({}) over", options.shop, old.layout().as_str());
     // A dry run reads everything, too: only it knows what would be done.
     if !options.dry_run
-        && let Some(code) = stop(json, &args.act, &what)?
+        && let Some(code) = stop(json, &args.act, what)?
     {
         return Ok(code);
     }

@@ -1,14 +1,13 @@
-//! Words that only look: audit, status, job, list, acts.
+//! Words that only look: audit, status, acts, and what is due.
 
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::bail;
-use operations::{AuditReport, JobMoney, JobReport, JobRow, MediaAudit, Percentiles, StatusReport};
-use runtime::config::{Config, DatabaseConfig, KieConfig, MediaConfig, Since};
+use operations::{AuditReport, MediaAudit, Percentiles, StatusReport};
+use runtime::config::{DatabaseConfig, KieConfig, MediaConfig};
 
 use super::books::Books;
-use crate::cli::ListState;
+use super::job::jobs_table;
 use crate::show::{self, Progress};
 
 /// At most so many rows of what is due are shown.
@@ -47,9 +46,10 @@ fn audit_text(report: &AuditReport) -> String {
         return format!("clean{objects}{note}");
     }
     let rows = report.findings.iter().map(|found| {
-        vec![found.invariant.to_owned(), found.noun.to_owned(), found.id.clone(), found.detail.clone()]
+        let job = found.job.map(|job| job.to_string()).unwrap_or_default();
+        vec![found.invariant.to_owned(), found.noun.to_owned(), found.id.clone(), job, found.detail.clone()]
     });
-    let table = show::table(&["", "what", "id", "wrong"], rows);
+    let table = show::table(&["", "what", "id", "job", "wrong"], rows);
     format!("{table}\n{} findings{objects}{note}", report.found)
 }
 
@@ -71,8 +71,8 @@ pub(crate) async fn due(json: bool, database: &DatabaseConfig, limit: u64) -> an
     let books = Books::open(database).await?;
     let limit = u32::try_from(limit).unwrap_or(u32::MAX).min(DUE_MAX);
     let due = books.store.due(books.now(), limit).await?;
+    let jobs = operations::job_rows(&*books.store, &due.jobs, books.now()).await?;
     books.close().await;
-    let jobs: Vec<JobRow> = due.jobs.iter().map(operations::job_row).collect();
     let value = serde_json::json!({ "dry_run": true, "jobs": jobs, "deliveries": due.deliveries.len() });
     show::print(json, &value, |_| {
         let jobs = jobs_table(&jobs);
@@ -138,128 +138,4 @@ fn status_text(report: &StatusReport, hours: u64) -> String {
         ),
         show::titled("outputs", &["kind", "outputs expected", "stored", "bytes"], outputs),
     )
-}
-
-pub(crate) async fn job(json: bool, config: &Config, id: &str, live: bool) -> anyhow::Result<ExitCode> {
-    let books = Books::open(&config.database).await?;
-    let Some(job) = operations::find_job(&*books.store, id).await? else {
-        bail!("no job has this id or task: {id}");
-    };
-    let provider = live.then(|| runtime::open_provider(&config.kie)).transpose()?;
-    let report = operations::job_report(&*books.store, &job, provider.as_deref()).await?;
-    show::print(json, &report, job_text)?;
-    books.close().await;
-    Ok(ExitCode::SUCCESS)
-}
-
-fn job_text(report: &JobReport) -> String {
-    let JobMoney { held, captured, released, refunded } = report.money;
-    let [held, captured, released, refunded] =
-        [held, captured, released, refunded].map(runtime::Money::minor);
-    let row = &report.job;
-    let optional = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
-    let attempts = report.attempts.iter().map(|one| {
-        vec![one.number.to_string(), one.sent_at.to_string(), optional(&one.task_id), optional(&one.answer)]
-    });
-    let outputs = report.outputs.iter().map(|one| {
-        let bytes = one.bytes.map(|bytes| bytes.to_string());
-        vec![
-            one.role.to_string(),
-            one.state.to_string(),
-            optional(&bytes),
-            one.tries.to_string(),
-            one.object.clone(),
-            optional(&one.last_error),
-        ]
-    });
-    let deliveries = report.deliveries.iter().map(|one| {
-        vec![
-            one.channel.to_string(),
-            one.event.to_string(),
-            one.state.to_string(),
-            one.attempts.to_string(),
-            optional(&one.last_error),
-        ]
-    });
-    let transfers = report.transfers.iter().map(|one| {
-        vec![one.kind.to_string(), one.amount.minor().to_string(), one.key.clone(), one.at.to_string()]
-    });
-    let timeline = report.timeline.iter().map(|one| {
-        let often = if one.times > 1 { format!("×{}", one.times) } else { String::new() };
-        vec![one.at.to_string(), often, one.source.clone(), one.event.clone(), optional(&one.detail)]
-    });
-    let live = match &report.live {
-        None => String::new(),
-        Some(live) => format!("KIE says now: {live:?}\n"),
-    };
-    format!(
-        "job      {}\naccount  {}\nmodel    {}\nstate    {}{}\nwakes    {}\nmoney    held {held}, captured {captured}, released \
-         {released}, refunded {refunded} (minor units)\n{live}\n{}\n\n{}\n\n{}\n\n{}\n\n{}",
-        row.id,
-        row.account,
-        row.model,
-        row.state,
-        row.cause.map(|cause| format!(" ({cause}: {})", optional(&row.failure))).unwrap_or_default(),
-        row.wake_at.map_or_else(|| "only if asked".to_owned(), |at| at.to_string()),
-        show::titled("attempts", &["attempt", "sent", "task", "answer"], attempts),
-        show::titled("files", &["role", "state", "bytes", "tries", "object", "error"], outputs),
-        show::titled("deliveries", &["channel", "event", "state", "tries", "error"], deliveries),
-        show::titled("transfers", &["transfer", "amount", "key", "at"], transfers),
-        show::table(&["at", "", "source", "event", "words"], timeline),
-    )
-}
-
-pub(crate) async fn list(
-    json: bool,
-    database: &DatabaseConfig,
-    state: ListState,
-    since: Option<Since>,
-) -> anyhow::Result<ExitCode> {
-    let books = Books::open(database).await?;
-    let now = books.now();
-    let since = since.map(|since| since.before(now));
-    let state = match state {
-        ListState::Unclear => operations::ListState::Unclear,
-        ListState::Stuck => operations::ListState::Stuck,
-        ListState::Dead => operations::ListState::Dead,
-        ListState::Failed => operations::ListState::Failed,
-    };
-    let (jobs, deliveries) = operations::list_jobs(&*books.store, state, since, now).await?;
-    if state == operations::ListState::Dead {
-        let value: Vec<_> = deliveries
-            .iter()
-            .map(|one| {
-                serde_json::json!({ "job": one.job.to_string(), "delivery": one.id.to_string(),
-                    "channel": one.channel, "attempts": one.attempts, "last_error": one.last_error })
-            })
-            .collect();
-        show::print(json, &value, |_| {
-            let rows = deliveries.iter().map(|one| {
-                let error = one.last_error.clone().unwrap_or_default();
-                vec![one.job.to_string(), one.channel.to_string(), one.attempts.to_string(), error]
-            });
-            show::table(&["job", "channel", "tries", "error"], rows)
-        })?;
-    } else {
-        let rows: Vec<JobRow> = jobs.iter().map(operations::job_row).collect();
-        show::print(json, &rows, |rows| jobs_table(rows))?;
-    }
-    books.close().await;
-    Ok(ExitCode::SUCCESS)
-}
-
-fn jobs_table(rows: &[JobRow]) -> String {
-    show::table(&["job", "model", "state", "since", "cause", "task", "words"], rows.iter().map(job_line))
-}
-
-fn job_line(row: &JobRow) -> Vec<String> {
-    vec![
-        row.id.to_string(),
-        row.model.clone(),
-        row.state.to_string(),
-        row.entered_at.to_string(),
-        row.cause.map(|cause| cause.to_string()).unwrap_or_default(),
-        row.task_id.clone().unwrap_or_default(),
-        row.failure.clone().unwrap_or_default(),
-    ]
 }

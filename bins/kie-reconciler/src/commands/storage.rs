@@ -42,8 +42,15 @@ fn verify_text(report: &VerifyReport) -> String {
     if report.found == 0 {
         return format!("{looked}; all are as their rows say");
     }
-    let rows = report.findings.iter().map(|found| vec![found.id.clone(), found.detail.clone()]);
-    format!("{}\n{looked}; {} are not as their rows say", show::table(&["file", "wrong"], rows), report.found)
+    let rows = report.findings.iter().map(|found| {
+        let job = found.job.map_or_else(|| "an upload".to_owned(), |job| job.to_string());
+        vec![found.id.clone(), job, found.detail.clone()]
+    });
+    format!(
+        "{}\n{looked}; {} are not as their rows say",
+        show::table(&["file", "job", "wrong"], rows),
+        report.found
+    )
 }
 
 /// What a sweep did.

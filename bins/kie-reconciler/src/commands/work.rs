@@ -3,13 +3,14 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Context;
 use operations::{Check, SmokeOptions, SmokeStep};
 use runtime::PassReport;
 use runtime::config::Config;
 use tokio_util::task::TaskTracker;
 
+use super::accounts::account_id;
 use super::act::{note, stop};
+use super::books::Books;
 use crate::cli::Act;
 use crate::show::{self, Progress};
 
@@ -93,13 +94,19 @@ pub(crate) async fn smoke(
         .chain(PAID.into_iter().filter(|_| real))
         .map(str::to_owned)
         .collect();
-    if let Some(code) = stop(json, act, &format!("order {}", models.join(", ")))? {
+    let account = account.map(account_id).transpose()?;
+    if let Some(account) = account.filter(|_| act.dry_run) {
+        let books = Books::open(&config.database).await?;
+        operations::open_account(&*books.store, account).await?;
+        books.close().await;
+    }
+    if let Some(code) = stop(json, act, format!("order {}", models.join(", ")))? {
         return Ok(code);
     }
     let services = runtime::open_services(config).await?;
     let lifecycle = services.lifecycle.clone();
     let account = if let Some(id) = account {
-        id.parse().context("--account is not an id")?
+        operations::open_account(lifecycle.store(), id).await?.id
     } else {
         let (external, name) = (Some("smoke".to_owned()), Some("smoke test".to_owned()));
         let added =

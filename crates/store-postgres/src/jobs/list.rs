@@ -1,11 +1,12 @@
 //! Reading many jobs.
 
-use domain::{AccountId, Job, Scope, Timestamp};
+use domain::{AccountId, Job, JobId, Scope, Timestamp};
 use store::{JobFilter, StoreError};
+use uuid::Uuid;
 
 use crate::PostgresStore;
 use crate::error::store_error;
-use crate::row::{JobRow, Moment, all, clean, jobs, moment};
+use crate::row::{JobRow, Moment, clean, jobs, moment, readable};
 
 /// One list of jobs. The first condition names an index outright: a condition that may be absent hides it from a cached
 /// plan. The rest filters what that index finds.
@@ -49,7 +50,44 @@ macro_rules! listed {
     }};
 }
 
+/// The jobs that pass. A row that cannot be read is told of and left out, and the page is filled up: a short page looks like
+/// the last.
 pub(super) async fn list_jobs(store: &PostgresStore, filter: &JobFilter) -> Result<Vec<Job>, StoreError> {
+    let (wanted, mut filter, mut jobs) = (filter.limit as usize, filter.clone(), Vec::new());
+    loop {
+        let rows = rows(store, &filter).await?;
+        filter.before = rows.last().map(|row| JobId::from_uuid(row.id));
+        let read = rows.len();
+        jobs.extend(readable::<_, Job>("job", rows, |row| row.id));
+        if read < filter.limit as usize || jobs.len() >= wanted {
+            return Ok(jobs);
+        }
+        filter.limit = u32::try_from(wanted.saturating_sub(jobs.len())).unwrap_or(u32::MAX);
+    }
+}
+
+/// Every job that cannot be read, and why; at most a thousand.
+pub(crate) async fn unreadable_jobs(store: &PostgresStore) -> Result<Vec<(Uuid, String)>, StoreError> {
+    let mut filter = JobFilter { with_hidden: true, limit: 1_000, ..JobFilter::default() };
+    let mut found = Vec::new();
+    loop {
+        let rows = rows(store, &filter).await?;
+        let Some(last) = rows.last() else { break };
+        filter.before = Some(JobId::from_uuid(last.id));
+        let broken = rows.into_iter().filter_map(|row| {
+            let id = row.id;
+            Job::try_from(row).err().map(|error| (id, error.to_string()))
+        });
+        found.extend(broken);
+        if found.len() >= 1_000 {
+            break;
+        }
+    }
+    found.truncate(1_000);
+    Ok(found)
+}
+
+async fn rows(store: &PostgresStore, filter: &JobFilter) -> Result<Vec<JobRow>, StoreError> {
     let (open, awake) = (filter.all_hold_money(), filter.all_are_awake());
     let rows: Result<Vec<JobRow>, sqlx::Error> = if filter.task.is_some() {
         listed!(
@@ -74,7 +112,7 @@ pub(super) async fn list_jobs(store: &PostgresStore, filter: &JobFilter) -> Resu
     } else {
         listed!(store, filter, "true")
     };
-    all(rows.map_err(store_error)?)
+    rows.map_err(store_error)
 }
 
 pub(super) async fn changed_jobs(
@@ -107,5 +145,5 @@ pub(super) async fn changed_jobs(
             .await
         }
     };
-    all(rows.map_err(store_error)?)
+    Ok(readable("job", rows.map_err(store_error)?, |row| row.id))
 }

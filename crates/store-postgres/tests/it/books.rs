@@ -57,6 +57,11 @@ async fn an_unreadable_row_does_not_hold_up_the_others() {
     let claimed = fixture.claim_up_to(10).await;
     assert_eq!(claimed.iter().map(|job| job.id).collect::<Vec<_>>(), [sound]);
     assert_eq!(fixture.claim_up_to(10).await, []);
+    let page = store::JobFilter { account: Some(account), limit: 1, ..store::JobFilter::default() };
+    let listed = fixture.store.list_jobs(&page).await.unwrap();
+    assert_eq!(listed.iter().map(|job| job.id).collect::<Vec<_>>(), [sound], "the page is filled up");
+    let found = fixture.store.audit(fixture.now()).await.unwrap();
+    assert!(found.iter().any(|one| one.invariant == "I4" && one.detail.contains("kind")), "{found:?}");
     database.run("update kie.job set kind = 'image'").await;
     fixture.advance(31);
     let again = fixture.claim_up_to(10).await;

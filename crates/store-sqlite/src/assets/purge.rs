@@ -21,7 +21,9 @@ pub(super) struct Due {
 pub(super) async fn purge_in(db: &mut SqliteConnection, due: Due) -> Result<Vec<PurgedAsset>, StoreError> {
     let jobs = find_hidden(db, due).await?;
     mark_files(db, &jobs, due.at).await?;
+    store::fail_point!("sqlite.purge.jobs");
     mark_uploads(db, due).await?;
+    store::fail_point!("sqlite.purge.uploads");
     let rows = sqlx::query!(
         r#"select id as "id!: Uuid", object as "object!", thumbnail as "thumbnail?"
            from asset where doomed = 1 order by id limit ?1"#,
@@ -65,6 +67,7 @@ async fn mark_files(db: &mut SqliteConnection, jobs: &str, at: Timestamp) -> Res
     .execute(&mut *db)
     .await
     .meaning()?;
+    store::fail_point!("sqlite.purge.files");
     sqlx::query!("update job set purged = 1 where id in (select unhex(value) from json_each(?1))", jobs)
         .execute(db)
         .await

@@ -1,12 +1,12 @@
 //! Lists of jobs, newest first.
 
-use domain::{AccountId, BatchId, Job, JobState, MediaKind};
+use domain::{AccountId, BatchId, Job, JobId, JobState, MediaKind};
 use store::{JobFilter, StoreError};
 use uuid::Uuid;
 
-use super::job_rows;
+use super::{JobRow, job_rows};
 use crate::SqliteStore;
-use crate::row::{micros_opt, read_all, to_json};
+use crate::row::{micros_opt, readable, to_json};
 use crate::writer::Meaning;
 
 /// What every list has in common; the text before it picks the index to walk.
@@ -72,8 +72,44 @@ impl Values {
 }
 
 impl SqliteStore {
-    /// The jobs that pass the filter.
+    /// The jobs that pass the filter. A row that cannot be read is told of and left out, and the page is filled up: a short
+    /// page looks like the last.
     pub(super) async fn jobs_by(&self, filter: &JobFilter) -> Result<Vec<Job>, StoreError> {
+        let (wanted, mut filter, mut jobs) = (filter.limit as usize, filter.clone(), Vec::new());
+        loop {
+            let rows = self.rows_by(&filter).await?;
+            filter.before = rows.last().map(|row| JobId::from_uuid(row.id));
+            let read = rows.len();
+            jobs.extend(readable::<_, Job>("job", rows, |row| row.id));
+            if read < filter.limit as usize || jobs.len() >= wanted {
+                return Ok(jobs);
+            }
+            filter.limit = u32::try_from(wanted.saturating_sub(jobs.len())).unwrap_or(u32::MAX);
+        }
+    }
+
+    /// Every job that cannot be read, and why; at most a thousand.
+    pub(crate) async fn unreadable_jobs(&self) -> Result<Vec<(Uuid, String)>, StoreError> {
+        let mut filter = JobFilter { with_hidden: true, limit: 1_000, ..JobFilter::default() };
+        let mut found = Vec::new();
+        loop {
+            let rows = self.rows_by(&filter).await?;
+            let Some(last) = rows.last() else { break };
+            filter.before = Some(JobId::from_uuid(last.id));
+            let broken = rows.into_iter().filter_map(|row| {
+                let id = row.id;
+                Job::try_from(row).err().map(|error| (id, error.to_string()))
+            });
+            found.extend(broken);
+            if found.len() >= 1_000 {
+                break;
+            }
+        }
+        found.truncate(1_000);
+        Ok(found)
+    }
+
+    async fn rows_by(&self, filter: &JobFilter) -> Result<Vec<JobRow>, StoreError> {
         let values = Values::of(filter)?;
         let db = self.readers();
         let (open, awake) = (filter.all_hold_money(), filter.all_are_awake());
@@ -122,7 +158,7 @@ impl SqliteStore {
         } else {
             listed!("where ?1", filter, values, true).fetch_all(db).await
         };
-        read_all(rows.meaning()?)
+        rows.meaning()
     }
 }
 

@@ -4,7 +4,7 @@ use domain::{Job, Timestamp};
 
 use super::Fixture;
 use super::fixture::at_once;
-use crate::{NewCallback, StoreError};
+use crate::{NewCallback, Orphan, StoreError};
 
 /// A callback is kept once per job and body; every one of them wakes its job for fast reads.
 pub async fn a_callback_is_kept_once_and_wakes_always(fx: Fixture) {
@@ -98,11 +98,11 @@ pub async fn old_callbacks_are_deleted_in_portions(fx: Fixture) {
 pub async fn old_orphans_are_forgotten(fx: Fixture) {
     let since = fx.now();
     for number in 0..5 {
-        fx.store.add_orphan("callback", &format!("task-{number}"), fx.now()).await.unwrap();
+        fx.store.add_orphan("callback", &format!("task-{number}"), None, fx.now()).await.unwrap();
     }
     fx.advance(60);
     let before = fx.now();
-    fx.store.add_orphan("callback", "task-0", fx.now()).await.unwrap();
+    fx.store.add_orphan("callback", "task-0", None, fx.now()).await.unwrap();
     assert_eq!(fx.store.delete_callbacks(before, 3).await.unwrap(), 3);
     assert_eq!(fx.store.delete_callbacks(before, 3).await.unwrap(), 1);
     assert_eq!(fx.store.delete_callbacks(before, 3).await.unwrap(), 0);
@@ -113,7 +113,7 @@ pub async fn old_orphans_are_forgotten(fx: Fixture) {
 pub async fn orphans_are_counted(fx: Fixture) {
     let since = fx.now();
     for task in ["task-1", "task-2", "-"] {
-        fx.store.add_orphan("callback", task, fx.now()).await.unwrap();
+        fx.store.add_orphan("callback", task, None, fx.now()).await.unwrap();
     }
     let overview = fx.store.overview(since, fx.after(1)).await.unwrap();
     assert_eq!(overview.orphans, 3);
@@ -122,11 +122,37 @@ pub async fn orphans_are_counted(fx: Fixture) {
     assert_eq!(later.orphans, 0);
     at_once(8, |_| {
         let (store, at) = (fx.store.clone(), fx.now());
-        async move { store.add_orphan("callback", "task-1", at).await.expect("the orphan is counted") }
+        async move { store.add_orphan("callback", "task-1", None, at).await.expect("the orphan is counted") }
     })
     .await;
     let again = fx.store.overview(fx.now(), fx.after(1)).await.unwrap();
     assert_eq!(again.orphans, 1, "one task came again, eight times");
+}
+
+/// Callbacks that no job knows are listed, the last one first, with the job that a token named; by task and time, too.
+pub async fn orphans_are_listed(fx: Fixture) {
+    let (job, since) = (fx.job_id(), fx.now());
+    let [known, other] = ["known", "other"].map(|word| fx.word(word));
+    fx.store.add_orphan("callback", &known, Some(job), fx.now()).await.unwrap();
+    fx.advance(10);
+    fx.store.add_orphan("old/path", &other, None, fx.now()).await.unwrap();
+    let first = fx.store.list_orphans(None, None, 10).await.unwrap();
+    assert_eq!(first.iter().map(|one| &one.task_id).collect::<Vec<_>>(), [&other, &known]);
+    assert_eq!((first[0].job, first[1].job), (None, Some(job)));
+    fx.advance(10);
+    fx.store.add_orphan("callback", &known, None, fx.now()).await.unwrap();
+    let again = [Orphan {
+        source: "callback".to_owned(),
+        task_id: known.clone(),
+        job: Some(job),
+        at: since,
+        last_at: fx.now(),
+        times: 2,
+    }];
+    assert_eq!(fx.store.list_orphans(Some(&known), None, 10).await.unwrap(), again);
+    assert_eq!(fx.store.list_orphans(None, Some(fx.now()), 10).await.unwrap(), again);
+    assert_eq!(fx.store.list_orphans(None, None, 1).await.unwrap(), again);
+    assert_eq!(fx.store.list_orphans(Some("unheard-of"), None, 10).await.unwrap(), []);
 }
 
 async fn running(fx: &Fixture) -> Job {

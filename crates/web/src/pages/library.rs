@@ -18,6 +18,7 @@ use crate::view::view_jobs;
 const PAGE: u32 = 24;
 /// Opening the library wakes what is open, at most this often.
 const WAKE_EVERY: Duration = Duration::from_secs(30);
+const WAKE_WITHIN: Duration = Duration::from_millis(300);
 
 #[derive(Template)]
 #[template(path = "library.html")]
@@ -65,12 +66,15 @@ pub(super) async fn show(front: &Front, parts: &Parts) -> Result<Response, Probl
     })
 }
 
-/// A hint: the page shows what there is, whether it could be given or not.
+/// A hint: the page shows what there is, whether it could be given or not, and does not wait for a slow database.
 async fn wake(front: &Front, visitor: Visitor) {
-    let woken = front.store().wake_account_jobs(visitor.account, front.now(), WAKE_EVERY).await;
-    if let Err(error) = woken {
-        tracing::warn!(error = error_chain(&error), "library.wake_failed");
-    }
+    let waking = front.store().wake_account_jobs(visitor.account, front.now(), WAKE_EVERY);
+    let error = match tokio::time::timeout(WAKE_WITHIN, waking).await {
+        Ok(Ok(_)) => return,
+        Ok(Err(error)) => error_chain(&error),
+        Err(_elapsed) => format!("it took longer than {} ms", WAKE_WITHIN.as_millis()),
+    };
+    tracing::warn!(error, "library.wake_failed");
 }
 
 fn read_filter(params: &Params, visitor: Visitor) -> Result<JobFilter, Problem> {

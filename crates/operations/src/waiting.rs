@@ -1,0 +1,218 @@
+//! Why a job waits, in a line: what was tried last, when it is tried next, what ends the waiting.
+
+use domain::{AssetState, Cause, Job, JobId, JobState, Money, TimelineEntry, Timestamp};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use serde::Serialize;
+use store::{Store, StoreError};
+
+/// Jobs whose history is read at once.
+const AT_ONCE: usize = 4;
+
+/// One line of a list of jobs.
+#[derive(Debug, Clone, Serialize)]
+pub struct JobRow {
+    /// Its id.
+    pub id: JobId,
+    /// Its owner.
+    pub account: domain::AccountId,
+    /// The model.
+    pub model: String,
+    /// Where it stands.
+    pub state: JobState,
+    /// Why it failed.
+    pub cause: Option<Cause>,
+    /// The provider's words.
+    pub failure: Option<String>,
+    /// The provider's task.
+    pub task_id: Option<String>,
+    /// Minor units.
+    pub price: Money,
+    /// When it was ordered.
+    pub created_at: Timestamp,
+    /// When it entered its state.
+    pub entered_at: Timestamp,
+    /// When it wants attention.
+    pub wake_at: Option<Timestamp>,
+    /// When its state ends by policy.
+    pub deadline_at: Option<Timestamp>,
+    /// What happens then.
+    pub at_deadline: Option<&'static str>,
+    /// Steps without progress in its state.
+    pub tries: u32,
+    /// Fast reads left after a callback.
+    pub hints: u16,
+    /// Until when a worker has it.
+    pub lease_until: Option<Timestamp>,
+    /// What it waits for; none if it is over, or was not looked up.
+    pub waits: Option<String>,
+}
+
+/// The line of this job as its row has it.
+pub fn job_row(job: &Job) -> JobRow {
+    JobRow {
+        id: job.id,
+        account: job.account,
+        model: job.model.clone(),
+        state: job.state,
+        cause: job.cause,
+        failure: job.failure.clone(),
+        task_id: job.task_id.clone(),
+        price: job.price,
+        created_at: job.created_at,
+        entered_at: job.entered_at,
+        wake_at: job.wake_at,
+        deadline_at: job.deadline_at,
+        at_deadline: job.deadline_at.and(at_deadline(job.state)),
+        tries: job.tries,
+        hints: job.hints,
+        lease_until: job.lease_until,
+        waits: None,
+    }
+}
+
+/// The lines of these jobs with what each of them waits for, in the same order.
+///
+/// # Errors
+/// When the database fails.
+pub async fn job_rows(store: &dyn Store, jobs: &[Job], now: Timestamp) -> Result<Vec<JobRow>, StoreError> {
+    let rows = stream::iter(jobs).map(|job| async move {
+        let waits = if job.state.is_final() { None } else { waits_for(store, job, now).await? };
+        Ok::<_, StoreError>(JobRow { waits, ..job_row(job) })
+    });
+    rows.buffered(AT_ONCE).try_collect().await
+}
+
+/// What happens when the time of a state is over.
+const fn at_deadline(state: JobState) -> Option<&'static str> {
+    match state {
+        JobState::Draft => Some("the draft is canceled"),
+        JobState::Pending => Some("it fails, and the money goes back"),
+        JobState::Unclear => {
+            Some("UNCLEAR_POLICY decides: release gives the money back, hold waits for an operator")
+        }
+        JobState::Running => {
+            Some("it is given up, and the money goes back, unless KIE's record says success then")
+        }
+        JobState::Storing => Some(
+            "files that are not stored are lost; what is stored is paid, without any the money goes back",
+        ),
+        JobState::Failed => Some("no late result is looked for any more"),
+        JobState::Submitting | JobState::Done | JobState::Canceled => None,
+    }
+}
+
+/// What a job waits for, from its row, its history and its files; none if for nothing.
+pub(crate) async fn waits_for(
+    store: &dyn Store,
+    job: &Job,
+    now: Timestamp,
+) -> Result<Option<String>, StoreError> {
+    let words = match job.state {
+        JobState::Done | JobState::Canceled => return Ok(None),
+        JobState::Failed => match job.wake_at {
+            Some(_) => "a late result would be a gift".to_owned(),
+            None => return Ok(None),
+        },
+        JobState::Draft => "waits for its confirmation".to_owned(),
+        JobState::Submitting if is_held(job, now) => "the order is on its way to KIE".to_owned(),
+        JobState::Submitting => "its sender is gone, KIE may have the order".to_owned(),
+        JobState::Storing => storing(store, job).await?,
+        JobState::Pending | JobState::Unclear | JobState::Running => {
+            let timeline = store.timeline(job.id).await?;
+            match job.state {
+                JobState::Pending => pending(job, &timeline),
+                JobState::Running => running(&timeline),
+                _ => unclear(&timeline),
+            }
+        }
+    };
+    let next = match job.lease_until.filter(|_| is_held(job, now)) {
+        Some(until) => format!("a worker has it until {until}"),
+        None => match job.wake_at {
+            Some(at) if at <= now => format!("due since {at}"),
+            Some(at) => format!("next at {at}"),
+            None => "never looked at by itself".to_owned(),
+        },
+    };
+    Ok(Some(format!("{words}, {next}")))
+}
+
+fn is_held(job: &Job, now: Timestamp) -> bool {
+    job.lease_until.is_some_and(|until| until > now)
+}
+
+/// The newest line of these events.
+fn newest<'a>(timeline: &'a [TimelineEntry], events: &[&str]) -> Option<&'a TimelineEntry> {
+    timeline.iter().filter(|line| events.contains(&&*line.event)).max_by_key(|line| line.last_at)
+}
+
+fn said(line: &TimelineEntry) -> String {
+    let often = if line.times > 1 { format!(" ×{}", line.times) } else { String::new() };
+    format!("{}{often}", line.detail.as_deref().unwrap_or(&line.event))
+}
+
+fn pending(job: &Job, timeline: &[TimelineEntry]) -> String {
+    match newest(timeline, &["create.refused", "step.failed"]) {
+        Some(line) if line.event == "step.failed" => format!("it could not be sent: {}", said(line)),
+        Some(line) => format!("KIE refused it for now: {}", said(line)),
+        None if job.attempts > 0 => "sent again by an operator's order".to_owned(),
+        None => "not sent yet: waits for a worker and a free slot".to_owned(),
+    }
+}
+
+fn running(timeline: &[TimelineEntry]) -> String {
+    const READS: [&str; 3] = ["record.read", "record.failed", "record.empty"];
+    let reads = timeline.iter().filter(|line| READS.contains(&&*line.event));
+    let times = reads.fold(0_u32, |sum, line| sum.saturating_add(line.times));
+    match newest(timeline, &[READS[0], READS[1], READS[2], "step.failed"]) {
+        None => "KIE has it, not asked yet".to_owned(),
+        Some(line) if line.event == "record.read" => {
+            format!("asked {times} times, KIE says `{}`", line.detail.as_deref().unwrap_or("nothing"))
+        }
+        Some(line) => format!("asked {times} times, last error: {}", said(line)),
+    }
+}
+
+fn unclear(timeline: &[TimelineEntry]) -> String {
+    let doubt = newest(timeline, &["callback.disagrees", "step.failed"]);
+    let more = doubt.map(|line| format!(" ({})", said(line))).unwrap_or_default();
+    format!("nobody knows whether KIE has it{more}: `resolve`")
+}
+
+async fn storing(store: &dyn Store, job: &Job) -> Result<String, StoreError> {
+    let files = store.assets_of(&[job.id]).await?;
+    let open: Vec<_> = files.iter().filter(|file| file.state == AssetState::Pending).collect();
+    let counts = format!("{} of {} files are not stored", open.len(), files.len());
+    let troubled = open.iter().find_map(|file| Some((file, file.last_error.as_deref()?)));
+    Ok(match troubled {
+        Some((file, error)) => format!("{counts}, last error: {error} ({} tries count)", file.tries),
+        None => counts,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(event: &str, second: i64, times: u32, detail: &str) -> TimelineEntry {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        TimelineEntry {
+            at: at(0),
+            last_at: at(second),
+            times,
+            source: "provider".to_owned(),
+            event: event.to_owned(),
+            detail: Some(detail.to_owned()),
+        }
+    }
+
+    #[test]
+    fn the_newest_read_tells_why_a_running_job_waits() {
+        let mut history =
+            vec![line("record.failed", 3, 4, "no answer"), line("record.read", 9, 11, "pondering")];
+        assert_eq!(running(&history), "asked 15 times, KIE says `pondering`");
+        history[0].last_at = Timestamp::from_second(10).unwrap();
+        assert_eq!(running(&history), "asked 15 times, last error: no answer ×4");
+        assert_eq!(running(&[]), "KIE has it, not asked yet");
+    }
+}
