@@ -10,7 +10,7 @@ use crate::{
     error::ReadError,
     limit::Call,
     snippet::Snippet,
-    trace,
+    texts, trace,
 };
 
 const MODELS_PATH: &str = "/api/v1/models";
@@ -204,8 +204,13 @@ fn readable_entries<'de, D: Deserializer<'de>, T: DeserializeOwned>(list: D) -> 
         }
     }
     if let Some((index, error)) = faults.first() {
-        let skipped = faults.len();
-        tracing::warn!(skipped, index, %error, "entries of the provider's list cannot be read and are left out");
+        let (skipped, error) = (faults.len(), texts::shorten(&error.to_string(), 200));
+        tracing::warn!(
+            skipped,
+            index,
+            error,
+            "entries of the provider's list cannot be read and are left out"
+        );
     }
     Ok(readable)
 }

@@ -8,7 +8,8 @@ pub(crate) fn milliseconds(text: &str) -> Option<i64> {
     let [year, month, day] = numbers(date, '-')?;
     let (clock, fraction) = clock.split_once('.').unwrap_or((clock, "0"));
     let [hour, minute, second] = numbers(clock, ':')?;
-    let in_range = (1..=12).contains(&month) && (1..=days_of(year, month)).contains(&day);
+    let in_range =
+        (0..=9_999).contains(&year) && (1..=12).contains(&month) && (1..=days_of(year, month)).contains(&day);
     if !in_range || hour > 23 || minute > 59 || second > 60 {
         return None;
     }
@@ -21,7 +22,11 @@ fn offset(zone: &str) -> Option<i64> {
     if zone.eq_ignore_ascii_case("z") {
         return Some(0);
     }
-    let sign = if zone.starts_with('-') { -1 } else { 1 };
+    let sign = match zone.as_bytes().first()? {
+        b'+' => 1,
+        b'-' => -1,
+        _ => return None,
+    };
     let digits = zone.get(1..)?.replace(':', "");
     let (hours, minutes) = (number(digits.get(..2)?)?, number(digits.get(2..)?)?);
     (digits.len() == 4 && hours < 24 && minutes < 60).then_some(sign * (hours * 3600 + minutes * 60))

@@ -6,6 +6,8 @@ use crate::texts::shorten;
 
 const MAX_SNIPPET: usize = 300;
 const MAX_BRIEF: usize = 120;
+/// Characters of a body that is no page.
+const MAX_HINT: usize = 40;
 /// How much of a page is looked through for its words, in bytes.
 const MAX_PAGE: usize = 16 * 1024;
 /// From here on a word behind `Bearer` is taken for a key.
@@ -37,12 +39,13 @@ impl Snippet {
         &self.text
     }
 
-    /// One short line, fit for an error: of a page the first of its words, which is the title.
+    /// One short line, fit for an error: of a page the first of its words, which is the title; of other bodies less, as they
+    /// may be an echo of the request.
     pub(crate) fn brief(&self) -> String {
         let text = if self.page { self.text.lines().next().unwrap_or_default() } else { &self.text };
         let plain: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         let line = plain.split_whitespace().collect::<Vec<_>>().join(" ");
-        shorten(&without_paths(&line), MAX_BRIEF)
+        shorten(&without_paths(&line), if self.page { MAX_BRIEF } else { MAX_HINT })
     }
 
     /// The [brief](Self::brief) line of a page, as proxies and servers send it. Other bodies may be pieces of a
@@ -130,17 +133,17 @@ mod tests {
     #[test]
     fn everything_is_bounded() {
         let long = Snippet::new(&"ё ".repeat(100_000));
-        assert_eq!((long.as_str().chars().count(), long.brief().chars().count()), (301, 121));
-        assert_eq!(Snippet::new(&format!("<p>{}", "ё".repeat(100_000))).as_str().chars().count(), 301);
+        assert_eq!((long.as_str().chars().count(), long.brief().chars().count()), (301, 41));
+        let page = Snippet::new(&format!("<p>{}", "ё".repeat(100_000)));
+        assert_eq!((page.as_str().chars().count(), page.brief().chars().count()), (301, 121));
     }
 
     #[test]
     fn keys_are_not_kept_and_addresses_not_shown_whole() {
         let echo = Snippet::new("authorization: Bearer sk-0123456789abcdef, no bearer token");
         assert_eq!(echo.as_str(), "authorization: Bearer …, no bearer token");
-        let echo = r#"{"callBackUrl":"https://u:p@shop.example/cb/secret?k=1","a":"http:\/\/h\/secret","b":"https://h"}"#;
-        let shown = Snippet::new(echo).brief();
-        assert_eq!(shown, r#"{"callBackUrl":"https://shop.example/…","a":"http://h/…","b":"https://h"}"#);
+        let echo = r#"{"a":"https://u:p@shop.example/cb/secret?k=1","b":"http:\/\/h\/secret"}"#;
+        assert_eq!(Snippet::new(echo).brief(), r#"{"a":"https://shop.example/…","b":"http:…"#);
     }
 
     #[test]

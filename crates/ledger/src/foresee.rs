@@ -40,24 +40,24 @@ pub async fn foresee(store: &dyn Store, ids: &Ids, movement: &Movement<'_>) -> R
     };
     let missing = StoreError::NotFound { what: "account" };
     let account = store.find_account(one.account).await?;
-    let (NewTransfer { account: id, kind, job, amount, .. }, key) = (&one, std::slice::from_ref(&one.key));
-    if let Some(known) = store.transfers_by_key(key).await?.first() {
-        if (known.account, known.kind, known.job, known.amount) != (*id, *kind, *job, *amount) {
+    let amount = one.amount;
+    if let Some(known) = store.transfers_by_key(std::slice::from_ref(&one.key)).await?.first() {
+        if !one.is_same_as(known) {
             return Err(LedgerError::KeyReused);
         }
         let available = account.map_or(Money::ZERO, |account| account.available);
-        return Ok(Foreseen { amount: *amount, replayed: true, available });
+        return Ok(Foreseen { amount, replayed: true, available });
     }
     let delta = Money::from_minor(account_delta(std::slice::from_ref(&one))?.available);
     let account = account.filter(|account| account.closed_at.is_none() || !delta.is_positive());
     let available = account.ok_or(missing)?.available.plus(delta)?;
-    if let Some(refundable) = refundable.filter(|refundable| amount > refundable) {
+    if let Some(refundable) = refundable.filter(|refundable| amount > *refundable) {
         return Err(LedgerError::AboveCaptured { refundable });
     }
     if available < Money::ZERO {
         return Err(LedgerError::Short);
     }
-    Ok(Foreseen { amount: *amount, replayed: false, available })
+    Ok(Foreseen { amount, replayed: false, available })
 }
 
 /// The balances that an account's transfers make, minor units; its cached ones should be the same.

@@ -11,7 +11,7 @@ use crate::{Lifecycle, StepError};
 /// A channel that is not set up in this process may be in another one.
 const OTHER_PROCESS: Duration = Duration::from_mins(1);
 /// How long a slow receiver's messages wait for those of others; up to twice that.
-const OTHERS_FIRST: Duration = Duration::from_secs(10);
+const OTHERS_FIRST: Duration = Duration::from_secs(30);
 
 impl Lifecycle {
     /// Makes one try of a delivery that the caller has claimed.
@@ -30,11 +30,11 @@ impl Lifecycle {
 
     /// Lets others go first, when this account's receivers are slow; it counts as no try.
     pub(crate) async fn put_off(&self, delivery: &Delivery) -> Result<(), StepError> {
-        let at = self.after(OTHERS_FIRST.mul_f64(1.0 + self.fraction()));
-        let error = "the account's receivers are slow, and others go first".to_owned();
-        let result = DeliveryResult::Postponed { at, error };
-        if self.store().record_delivery(delivery, &result, self.ids().now()).await? {
-            log_result(delivery, result);
+        let until = self.after(OTHERS_FIRST.mul_f64(1.0 + self.fraction()));
+        if self.store().put_off_delivery(delivery, until).await? {
+            let (job, account, channel) = (delivery.job, delivery.account, delivery.channel);
+            let error = "the account's receivers are slow, and others go first";
+            tracing::debug!(%job, %account, %channel, error, "delivery.postponed");
         }
         Ok(())
     }

@@ -94,9 +94,14 @@ impl PriceList {
         &self.faults
     }
 
-    /// The models that it names.
+    /// The models that it names, those of broken entries too.
     pub fn models(&self) -> impl Iterator<Item = &str> {
-        self.fixed.iter().map(|fixed| fixed.model.as_str())
+        let barred = match &self.barred {
+            Barred::Models(models) => Some(models),
+            Barred::All => None,
+        };
+        let barred = barred.into_iter().flatten().map(String::as_str);
+        self.fixed.iter().map(|fixed| fixed.model.as_str()).chain(barred)
     }
 
     fn bars(&self, model: &str) -> bool {
@@ -114,7 +119,7 @@ impl PriceList {
     }
 
     fn names(&self, model: &str) -> bool {
-        self.models().any(|named| named == model)
+        self.fixed.iter().any(|fixed| fixed.model == model)
     }
 }
 

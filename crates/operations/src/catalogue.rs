@@ -172,6 +172,9 @@ pub async fn check_catalogue(
         elsewhere: Vec::new(),
         unread: Vec::new(),
     };
+    let nameless =
+        |remark| Unlisted { model: "…".to_owned(), title: None, tasks: Vec::new(), remark: Some(remark) };
+    report.unread.extend(listed.torn.map(nameless));
     let (known, unknown): (Vec<_>, Vec<_>) = listed.there.iter().partition(|one| one.is_listed_here());
     for one in known {
         let words = one.info.pricing_desc.as_deref().unwrap_or_default();
@@ -266,6 +269,7 @@ async fn examine<'a>(
         examined.push(compared(one, document, price_there));
     }
     examined.extend(listed.gone.into_iter().map(gone));
+    examined.extend(listed.torn.map(torn));
     examined.sort_by(|a, b| a.diff.model.cmp(&b.diff.model));
     Ok(examined)
 }
@@ -310,6 +314,18 @@ fn compared(listed: Listed<'_>, document: Document, price_there: Option<String>)
         Some(_) => Standing::Same,
     };
     Examined { diff, theirs: Some(theirs), listed: Some(listed) }
+}
+
+fn torn<'a>(note: String) -> Examined<'a> {
+    let diff = ModelDiff {
+        model: "…".to_owned(),
+        standing: Standing::Unread,
+        fields: Vec::new(),
+        price_there: None,
+        price_here: Vec::new(),
+        note: Some(note),
+    };
+    Examined { diff, theirs: None, listed: None }
 }
 
 fn gone(model: &Model) -> Examined<'_> {

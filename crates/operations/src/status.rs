@@ -195,10 +195,12 @@ pub async fn list(
 /// # Errors
 /// When the database fails.
 pub async fn orphans_of(store: &dyn Store, id_or_task: &str) -> Result<Vec<Orphan>, StoreError> {
-    let Ok(job) = id_or_task.parse::<JobId>() else {
-        return store.list_orphans(Some(id_or_task), None, LIST_MAX).await;
-    };
+    let of_task = store.list_orphans(Some(id_or_task), None, LIST_MAX).await?;
+    let Ok(job) = id_or_task.parse::<JobId>() else { return Ok(of_task) };
+    if !of_task.is_empty() {
+        return Ok(of_task);
+    }
     let mut orphans = store.list_orphans(None, None, LIST_MAX).await?;
-    orphans.retain(|orphan| orphan.job == Some(job) || orphan.task_id == id_or_task);
+    orphans.retain(|orphan| orphan.job == Some(job));
     Ok(orphans)
 }

@@ -345,8 +345,7 @@ pub async fn give_up_rows(
             continue;
         }
         // A `retry` that began before the mark may have restored it meanwhile.
-        if is_there(media, &row.object).await? {
-            store.take_back_asset(row.asset, now).await?;
+        if is_there(media, &row.object).await? && store.take_back_asset(row.asset, now).await? {
             note(store, row, "came back, and is kept".to_owned(), now).await?;
             given_up.came_back = given_up.came_back.saturating_add(1);
         } else {

@@ -52,6 +52,16 @@ impl DeliveryStore for PostgresStore {
         Ok(readable("delivery", rows, |row| row.id))
     }
 
+    async fn put_off_delivery(&self, delivery: &Delivery, until: Timestamp) -> Result<bool, StoreError> {
+        let put_off = sqlx::query!(
+            "update kie.delivery set wake_at = $3, lease_until = null where id = $1 and fence = $2 and state = 'pending'",
+            delivery.id.as_uuid(),
+            delivery.fence,
+            moment(until),
+        );
+        Ok(put_off.execute(&self.pool).await.map_err(store_error)?.rows_affected() > 0)
+    }
+
     async fn record_delivery(
         &self,
         delivery: &Delivery,

@@ -39,7 +39,7 @@ const TABLES: &[(&str, &str)] = &[
     ),
     ("migration", "checksum description execution_time installed_on success version"),
     ("model_health", "model off_since refusals"),
-    ("orphan", "at last_at source task_id times"),
+    ("orphan", "at job_id last_at source task_id times"),
     ("process", "name seen_at"),
     ("shop", "currency one opened_at"),
     ("timeline", "at detail event fold job_id last_at seq source times"),

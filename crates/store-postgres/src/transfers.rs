@@ -239,11 +239,7 @@ async fn replay(store: &PostgresStore, transfers: &[NewTransfer]) -> Result<Opti
     let keys: Vec<String> = transfers.iter().map(|new| new.key.clone()).collect();
     let rows = store.transfers_by_key(&keys).await?;
     let Some(known) = rows.iter().find(|known| known.key == first.key) else { return Ok(None) };
-    let same = known.account == first.account
-        && known.kind == first.kind
-        && known.job == first.job
-        && known.amount == first.amount;
-    Ok(Some(if same { Credited::Replayed(rows) } else { Credited::KeyReused }))
+    Ok(Some(if first.is_same_as(known) { Credited::Replayed(rows) } else { Credited::KeyReused }))
 }
 
 fn written(new: &NewTransfer, at: Timestamp) -> Transfer {

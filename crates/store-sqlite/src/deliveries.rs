@@ -56,6 +56,22 @@ impl DeliveryStore for SqliteStore {
             .await
     }
 
+    async fn put_off_delivery(&self, delivery: &Delivery, until: Timestamp) -> Result<bool, StoreError> {
+        let (id, fence, until) = (delivery.id.as_uuid(), delivery.fence, micros(until));
+        self.write(never, move |db| {
+            Box::pin(async move {
+                let put_off = sqlx::query!(
+                    "update delivery set wake_at = ?3, lease_until = null where id = ?1 and fence = ?2 and state = 'pending'",
+                    id,
+                    fence,
+                    until,
+                );
+                Ok(put_off.execute(db).await.meaning()?.rows_affected() == 1)
+            })
+        })
+        .await
+    }
+
     async fn record_delivery(
         &self,
         delivery: &Delivery,

@@ -22,7 +22,7 @@ pub(crate) use row::{JobRow, job_rows};
 pub(crate) use wake::wake_in;
 
 use crate::SqliteStore;
-use crate::row::{Cell, micros, read_one, readable};
+use crate::row::{Cell, micros, read_one};
 use crate::timeline;
 use crate::writer::{Meaning, never};
 
@@ -148,25 +148,7 @@ impl JobStore for SqliteStore {
     }
 
     async fn changed_jobs(&self, scope: Scope, since: Timestamp, limit: u32) -> Result<Vec<Job>, StoreError> {
-        let since = micros(since);
-        let rows = match scope.account().map(AccountId::as_uuid) {
-            Some(account) => {
-                job_rows!(
-                    "where account_id = ?1 and updated_at >= ?2 order by updated_at, id limit ?3",
-                    account,
-                    since,
-                    limit,
-                )
-                .fetch_all(self.readers())
-                .await
-            }
-            None => {
-                job_rows!("where updated_at >= ?1 order by updated_at, id limit ?2", since, limit)
-                    .fetch_all(self.readers())
-                    .await
-            }
-        };
-        Ok(readable("job", rows.meaning()?, |row| row.id))
+        self.jobs_changed(scope, since, limit).await
     }
 
     async fn attempts(&self, job: JobId) -> Result<Vec<Attempt>, StoreError> {

@@ -164,9 +164,11 @@ async fn credit_in(
     let keys: Vec<String> = transfers.iter().map(|transfer| transfer.key.clone()).collect();
     let known = find_by_keys(db, &keys).await?;
     if let Some(known_first) = known.iter().find(|known| known.key == first.key) {
-        let same = (known_first.account, known_first.kind, known_first.job, known_first.amount)
-            == (first.account, first.kind, first.job, first.amount);
-        return Ok(if same { Credited::Replayed(known) } else { Credited::KeyReused });
+        return Ok(if first.is_same_as(known_first) {
+            Credited::Replayed(known)
+        } else {
+            Credited::KeyReused
+        });
     }
     require_account(db, transfers).await?;
     for refund in transfers.iter().filter(|transfer| transfer.kind == TransferKind::Refund) {

@@ -54,6 +54,9 @@ pub trait DeliveryStore: Send + Sync {
         lease_until: Timestamp,
         limit: u32,
     ) -> Result<Vec<Delivery>, StoreError>;
+    /// Lets a claimed delivery wait until then, under its fence, without a trace: nothing was tried. False if the fence is
+    /// stale.
+    async fn put_off_delivery(&self, delivery: &Delivery, until: Timestamp) -> Result<bool, StoreError>;
     /// Writes how a try ended, under its fence; the lease is freed and the job's `version` and `updated_at` rise. False if
     /// the fence is stale.
     async fn record_delivery(

@@ -30,6 +30,14 @@ pub struct NewTransfer {
     pub reason: Option<String>,
 }
 
+impl NewTransfer {
+    /// Whether `known`, written before under the same key, is this movement.
+    pub fn is_same_as(&self, known: &Transfer) -> bool {
+        (known.account, known.kind, known.job, known.amount, known.debit, known.credit)
+            == (self.account, self.kind, self.job, self.amount, self.debit, self.credit)
+    }
+}
+
 /// What movements do to the two balances of their account, minor units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Delta {

@@ -82,6 +82,7 @@ gated!(CallbackStore {
 
 gated!(DeliveryStore {
     fn claim_deliveries(now: Timestamp, lease_until: Timestamp, limit: u32) -> Vec<Delivery>;
+    fn put_off_delivery(delivery: &Delivery, until: Timestamp) -> bool;
     fn record_delivery(delivery: &Delivery, result: &DeliveryResult, at: Timestamp) -> bool;
     fn redeliver(job: JobId, scope: Scope, at: Timestamp) -> u64;
     fn deliveries_of(jobs: &[JobId]) -> Vec<Delivery>;

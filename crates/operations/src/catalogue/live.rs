@@ -94,6 +94,8 @@ pub(super) struct Lists<'a> {
     pub(super) there: Vec<Listed<'a>>,
     /// Listed here, not there.
     pub(super) gone: Vec<&'a Model>,
+    /// What is missing in the provider's list, so that "gone" may not be true.
+    pub(super) torn: Option<String>,
 }
 
 /// The provider, asked no faster than allowed.
@@ -114,6 +116,9 @@ impl<'a, P: FnMut(CatalogueProgress<'_>)> Live<'a, P> {
     pub(super) async fn list<'c>(&mut self, catalogue: &'c Catalogue) -> Result<Lists<'c>, ReadError> {
         self.wait().await;
         let list = self.client.models(&ModelFilter::default()).await?;
+        let (total, read) = (list.total, list.models.len());
+        let torn = (read == 0 || total > read as u64)
+            .then(|| format!("KIE's list names {total} models, and {read} of them can be read"));
         let mut there: Vec<_> = list
             .models
             .into_iter()
@@ -128,7 +133,7 @@ impl<'a, P: FnMut(CatalogueProgress<'_>)> Live<'a, P> {
             .filter(|model| model.is_listed() && self.scope.models.fits(model.id()))
             .collect();
         let gone = here.iter().filter(|model| !known.contains(model.id())).copied().collect();
-        Ok(Lists { here: here.len(), there, gone })
+        Ok(Lists { here: here.len(), there, gone, torn })
     }
 
     /// How many models will be looked at.

@@ -30,9 +30,21 @@ pub(super) fn compare(model: &Model, words: &str) -> Words {
     }
 }
 
-/// Every number in a text: `1,200 credits ($6)` has 1200 and 6.
+/// Every number in a text that speaks of credits or dollars: `1,200 credits ($6)` has 1200 and 6.
 fn numbers(words: &str) -> Vec<Credits> {
-    let plain = words.replace(',', "");
+    if !(words.contains('$') || words.to_lowercase().contains("credit")) {
+        return Vec::new();
+    }
+    let digits = |text: &str| text.chars().take_while(char::is_ascii_digit).count();
+    let mut plain = String::with_capacity(words.len());
+    for (at, letter) in words.char_indices() {
+        // Before three digits it parts thousands, else it parts words.
+        match letter {
+            ',' if digits(&words[at.saturating_add(1)..]) == 3 => {}
+            ',' => plain.push(' '),
+            letter => plain.push(letter),
+        }
+    }
     let parts = plain.split(|letter: char| !letter.is_ascii_digit() && letter != '.');
     parts.filter_map(|part| part.trim_matches('.').parse().ok()).collect()
 }
@@ -46,6 +58,7 @@ mod tests {
         let found = |words: &str| numbers(words).iter().map(ToString::to_string).collect::<Vec<_>>();
         assert_eq!(found("8 credits per image (about $0.04)."), ["8", "0.04"]);
         assert_eq!(found("1,200 credits/5s, 720p: 0.8…1.5."), ["1200", "5", "720", "0.8", "1.5"]);
-        assert_eq!(found("see the site"), [""; 0]);
+        assert_eq!(found("credits: 8,12"), ["8", "12"]);
+        assert_eq!(found("see the table for 720p"), [""; 0]);
     }
 }

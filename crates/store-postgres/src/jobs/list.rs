@@ -115,12 +115,33 @@ async fn rows(store: &PostgresStore, filter: &JobFilter) -> Result<Vec<JobRow>, 
     rows.map_err(store_error)
 }
 
+/// As [`list_jobs`], by the time of their change.
 pub(super) async fn changed_jobs(
     store: &PostgresStore,
     scope: Scope,
     since: Timestamp,
     limit: u32,
 ) -> Result<Vec<Job>, StoreError> {
+    let (wanted, mut limit) = (limit as usize, limit);
+    loop {
+        let rows = changed_rows(store, scope, since, limit).await?;
+        let read = rows.len();
+        let mut jobs: Vec<Job> = readable("job", rows, |row| row.id);
+        if read < limit as usize || jobs.len() >= wanted {
+            jobs.truncate(wanted);
+            return Ok(jobs);
+        }
+        let unreadable = u32::try_from(wanted.saturating_sub(jobs.len())).unwrap_or(u32::MAX);
+        limit = limit.saturating_add(unreadable);
+    }
+}
+
+async fn changed_rows(
+    store: &PostgresStore,
+    scope: Scope,
+    since: Timestamp,
+    limit: u32,
+) -> Result<Vec<JobRow>, StoreError> {
     let (since, limit): (Moment, i64) = (moment(since), i64::from(limit));
     let rows = match scope.account() {
         Some(account) => {
@@ -145,5 +166,5 @@ pub(super) async fn changed_jobs(
             .await
         }
     };
-    Ok(readable("job", rows.map_err(store_error)?, |row| row.id))
+    rows.map_err(store_error)
 }

@@ -1,12 +1,12 @@
 //! Lists of jobs, newest first.
 
-use domain::{AccountId, BatchId, Job, JobId, JobState, MediaKind};
+use domain::{AccountId, BatchId, Job, JobId, JobState, MediaKind, Scope, Timestamp};
 use store::{JobFilter, StoreError};
 use uuid::Uuid;
 
 use super::{JobRow, job_rows};
 use crate::SqliteStore;
-use crate::row::{micros_opt, readable, to_json};
+use crate::row::{micros, micros_opt, readable, to_json};
 use crate::writer::Meaning;
 
 /// What every list has in common; the text before it picks the index to walk.
@@ -107,6 +107,54 @@ impl SqliteStore {
         }
         found.truncate(1_000);
         Ok(found)
+    }
+
+    /// As [`SqliteStore::jobs_by`], by the time of their change.
+    pub(super) async fn jobs_changed(
+        &self,
+        scope: Scope,
+        since: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Job>, StoreError> {
+        let (wanted, mut limit) = (limit as usize, limit);
+        loop {
+            let rows = self.changed_rows(scope, since, limit).await?;
+            let read = rows.len();
+            let mut jobs: Vec<Job> = readable("job", rows, |row| row.id);
+            if read < limit as usize || jobs.len() >= wanted {
+                jobs.truncate(wanted);
+                return Ok(jobs);
+            }
+            let unreadable = u32::try_from(wanted.saturating_sub(jobs.len())).unwrap_or(u32::MAX);
+            limit = limit.saturating_add(unreadable);
+        }
+    }
+
+    async fn changed_rows(
+        &self,
+        scope: Scope,
+        since: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<JobRow>, StoreError> {
+        let since = micros(since);
+        let rows = match scope.account().map(AccountId::as_uuid) {
+            Some(account) => {
+                job_rows!(
+                    "where account_id = ?1 and updated_at >= ?2 order by updated_at, id limit ?3",
+                    account,
+                    since,
+                    limit,
+                )
+                .fetch_all(self.readers())
+                .await
+            }
+            None => {
+                job_rows!("where updated_at >= ?1 order by updated_at, id limit ?2", since, limit)
+                    .fetch_all(self.readers())
+                    .await
+            }
+        };
+        rows.meaning()
     }
 
     async fn rows_by(&self, filter: &JobFilter) -> Result<Vec<JobRow>, StoreError> {

@@ -69,6 +69,15 @@ pub async fn a_failed_try_comes_again(fx: Fixture) {
     assert_eq!(claim(&fx).await, []);
     fx.advance(1);
     let claimed = claim(&fx).await.remove(0);
+    let before = fx.job(claimed.job).await;
+    assert!(fx.store.put_off_delivery(&claimed, fx.after(1)).await.unwrap());
+    let waiting = one(&fx, &owed).await;
+    assert_eq!((waiting.attempts, waiting.last_error.as_deref()), (1, Some("HTTP 500")), "nothing was tried");
+    assert_eq!(fx.job(claimed.job).await.version, before.version);
+    fx.advance(1);
+    let again = claim(&fx).await.remove(0);
+    assert!(!fx.store.put_off_delivery(&claimed, fx.after(9)).await.unwrap(), "another has it");
+    let claimed = again;
     let postponed = DeliveryResult::Postponed { at: fx.after(60), error: "429".to_owned() };
     assert!(fx.store.record_delivery(&claimed, &postponed, fx.now()).await.unwrap());
     let waiting = one(&fx, &owed).await;

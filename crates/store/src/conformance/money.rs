@@ -61,6 +61,11 @@ pub async fn a_key_of_money_is_unique_in_the_shop(fx: Fixture) {
         assert_eq!(fx.store.credit(&[reuse], fx.now()).await.unwrap(), Credited::KeyReused);
     }
     assert_eq!((fx.balance(account).await, fx.balance(other).await), ((500, 0), (0, 0)));
+    let (books, amount) = ((Book::Adjustments, Book::Available), 300);
+    let more = fx.transfer(account, TransferKind::Adjust, "correction-1", books, amount);
+    assert!(matches!(fx.store.credit(&[more], fx.now()).await.unwrap(), Credited::Applied(_)));
+    let less = fx.transfer(account, TransferKind::Adjust, "correction-1", (books.1, books.0), amount);
+    assert_eq!(fx.store.credit(&[less], fx.now()).await.unwrap(), Credited::KeyReused, "the other way round");
 }
 
 /// Money needs an account.
