@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use acceptance::{Db, IMAGE, OldDatabase, World, stories};
+use acceptance::{Db, IMAGE, OldDatabase, World, stories, until};
 use domain::{Job, JobState, Money};
 use futures_util::StreamExt;
 use importing::{ImportOptions, ImportReport, Lost, ModelMap};
@@ -135,8 +135,13 @@ stories! {
                 assert!(refused[1].0 == "2" && refused[1].1.contains("failed here"), "{refused:?}");
                 assert!(!report.is_clean() && report.lost.is_empty());
             }
+            // Its record is read again tomorrow at the latest, once it was read now.
+            let soon = world.now().saturating_add(Duration::from_hours(1)).unwrap();
+            until("the record was read", async || {
+                job_of(&world, "3").await.wake_at.is_some_and(|at| at > soon).then_some(())
+            })
+            .await;
             assert!(world.sim.succeed_now(&running));
-            // Its record is read again tomorrow at the latest.
             world.advance(Duration::from_hours(25));
             let gift = until_state(&world, "3", JobState::Done).await;
             assert!(gift.gift && money_of(&gift) == [0, 0, 0], "{gift:#?}");
