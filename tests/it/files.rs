@@ -26,7 +26,7 @@ stories! {
             let row = until("the output is tried again, or the job ends", async || {
                 let output = world.store.assets_of(&[id]).await.unwrap().into_iter().next()?;
                 let over = output.state != AssetState::Pending;
-                (over || output.tries > seen).then_some(output)
+                (over || (output.tries > seen && world.is_asleep(job.id()).await)).then_some(output)
             })
             .await;
             if row.state != AssetState::Pending {

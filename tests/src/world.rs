@@ -298,6 +298,12 @@ impl World {
         self.sim.script(Script::parse(text).unwrap());
     }
 
+    /// Whether nobody is at work on the job, and it waits for a later moment.
+    pub async fn is_asleep(&self, id: &str) -> bool {
+        let now = self.now();
+        self.row(id).await.wake_at.is_some_and(|at| at > now)
+    }
+
     /// The job as its row has it.
     pub async fn row(&self, job: &str) -> domain::Job {
         let id: JobId = job.parse().unwrap();
