@@ -1,6 +1,7 @@
 //! Starting one instance from flags: here, or as a process with the same settings as variables.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use clap::Parser;
 use media::MediaStore;
@@ -35,8 +36,14 @@ pub(crate) fn open_media(config: &Config, storage: Option<&S3Server>) -> MediaSt
     MediaStore::open(url, variables).expect("the storage opens")
 }
 
-pub(crate) async fn serve(config: &Config, media: &MediaStore, listener: TcpListener) -> Running {
+pub(crate) async fn serve(
+    config: &Config,
+    media: &MediaStore,
+    listener: TcpListener,
+    ahead: Duration,
+) -> Running {
     let services = runtime::open_services_over(config, media.clone()).await.expect("the services open");
+    services.clock.shift_offset_micros(i64::try_from(ahead.as_micros()).unwrap());
     let front = Front { worker: true, ..Front::default() };
     runtime::serve_services(config, services, front, listener, CancellationToken::new())
         .await

@@ -99,7 +99,9 @@ impl World {
         let mut programs = Vec::new();
         for (index, listener) in listeners.into_iter().enumerate() {
             if index < builder.workers {
-                shops.push(Shop::Here(Box::new(serve(&config(&flags), &media, listener).await)));
+                shops.push(Shop::Here(Box::new(
+                    serve(&config(&flags), &media, listener, Duration::ZERO).await,
+                )));
                 continue;
             }
             let address = addresses[index];
@@ -357,8 +359,7 @@ impl World {
             set(&mut self.flags, name, value);
         }
         let listener = TcpListener::bind(self.addresses[index]).await.unwrap();
-        let running = serve(&config(&self.flags), &self.media, listener).await;
-        running.services.clock.shift_offset_micros(i64::try_from(self.ahead().as_micros()).unwrap());
+        let running = serve(&config(&self.flags), &self.media, listener, self.ahead()).await;
         self.shops[index] = Shop::Here(Box::new(running));
     }
 

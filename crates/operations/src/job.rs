@@ -180,8 +180,10 @@ pub async fn job_report(
         (Some(_), None) => Some(LiveRecord::NoTask),
         (None, _) => None,
     };
+    let (timeline, files) = (store.timeline(job.id).await?, store.assets_of(&[job.id]).await?);
+    let waits = waits_for(job, &timeline, &files.iter().collect::<Vec<_>>(), now);
     Ok(JobReport {
-        job: JobRow { waits: waits_for(store, job, now).await?, ..job_row(job) },
+        job: JobRow { waits, ..job_row(job) },
         gift: job.gift,
         money: JobMoney {
             held: job.held,
@@ -190,10 +192,10 @@ pub async fn job_report(
             refunded: job.refunded,
         },
         attempts: store.attempts(job.id).await?.into_iter().map(attempt_report).collect(),
-        outputs: store.assets_of(&[job.id]).await?.into_iter().map(output_report).collect(),
+        outputs: files.into_iter().map(output_report).collect(),
         deliveries: store.deliveries_of(&[job.id]).await?.into_iter().map(delivery_report).collect(),
         transfers: transfers.into_iter().map(transfer_line).collect(),
-        timeline: store.timeline(job.id).await?.into_iter().map(timeline_line).collect(),
+        timeline: timeline.into_iter().map(timeline_line).collect(),
         live,
     })
 }

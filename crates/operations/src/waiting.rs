@@ -1,12 +1,8 @@
 //! Why a job waits, in a line: what was tried last, when it is tried next, what ends the waiting.
 
-use domain::{AssetState, Cause, Job, JobId, JobState, Money, TimelineEntry, Timestamp};
-use futures_util::{StreamExt, TryStreamExt, stream};
+use domain::{Asset, AssetState, Cause, Job, JobId, JobState, Money, TimelineEntry, Timestamp};
 use serde::Serialize;
 use store::{Store, StoreError};
-
-/// Jobs whose history is read at once.
-const AT_ONCE: usize = 4;
 
 /// One line of a list of jobs.
 #[derive(Debug, Clone, Serialize)]
@@ -75,11 +71,16 @@ pub fn job_row(job: &Job) -> JobRow {
 /// # Errors
 /// When the database fails.
 pub async fn job_rows(store: &dyn Store, jobs: &[Job], now: Timestamp) -> Result<Vec<JobRow>, StoreError> {
-    let rows = stream::iter(jobs).map(|job| async move {
-        let waits = if job.state.is_final() { None } else { waits_for(store, job, now).await? };
-        Ok::<_, StoreError>(JobRow { waits, ..job_row(job) })
-    });
-    rows.buffered(AT_ONCE).try_collect().await
+    let open: Vec<JobId> = jobs.iter().filter(|job| !job.state.is_final()).map(|job| job.id).collect();
+    let timelines = store.timelines(&open).await?;
+    let files = store.assets_of(&open).await?;
+    let row = |job: &Job| {
+        let timeline = timelines.get(&job.id).map(Vec::as_slice).unwrap_or_default();
+        let own: Vec<&Asset> = files.iter().filter(|file| file.job == Some(job.id)).collect();
+        let waits = if job.state.is_final() { None } else { waits_for(job, timeline, &own, now) };
+        JobRow { waits, ..job_row(job) }
+    };
+    Ok(jobs.iter().map(row).collect())
 }
 
 /// What happens when the time of a state is over.
@@ -102,29 +103,22 @@ const fn at_deadline(state: JobState) -> Option<&'static str> {
 }
 
 /// What a job waits for, from its row, its history and its files; none if for nothing.
-pub(crate) async fn waits_for(
-    store: &dyn Store,
+pub(crate) fn waits_for(
     job: &Job,
+    timeline: &[TimelineEntry],
+    files: &[&Asset],
     now: Timestamp,
-) -> Result<Option<String>, StoreError> {
+) -> Option<String> {
     let words = match job.state {
-        JobState::Done | JobState::Canceled => return Ok(None),
-        JobState::Failed => match job.wake_at {
-            Some(_) => "a late result would be a gift".to_owned(),
-            None => return Ok(None),
-        },
+        JobState::Done | JobState::Canceled => return None,
+        JobState::Failed => job.wake_at.map(|_| "a late result would be a gift".to_owned())?,
         JobState::Draft => "waits for its confirmation".to_owned(),
         JobState::Submitting if is_held(job, now) => "the order is on its way to KIE".to_owned(),
         JobState::Submitting => "its sender is gone, KIE may have the order".to_owned(),
-        JobState::Storing => storing(store, job).await?,
-        JobState::Pending | JobState::Unclear | JobState::Running => {
-            let timeline = store.timeline(job.id).await?;
-            match job.state {
-                JobState::Pending => pending(job, &timeline),
-                JobState::Running => running(&timeline),
-                _ => unclear(&timeline),
-            }
-        }
+        JobState::Pending => pending(job, timeline),
+        JobState::Unclear => unclear(timeline),
+        JobState::Running => running(timeline),
+        JobState::Storing => storing(files),
     };
     let next = match job.lease_until.filter(|_| is_held(job, now)) {
         Some(until) => format!("a worker has it until {until}"),
@@ -134,7 +128,7 @@ pub(crate) async fn waits_for(
             None => "never looked at by itself".to_owned(),
         },
     };
-    Ok(Some(format!("{words}, {next}")))
+    Some(format!("{words}, {next}"))
 }
 
 fn is_held(job: &Job, now: Timestamp) -> bool {
@@ -179,15 +173,14 @@ fn unclear(timeline: &[TimelineEntry]) -> String {
     format!("nobody knows whether KIE has it{more}: `resolve`")
 }
 
-async fn storing(store: &dyn Store, job: &Job) -> Result<String, StoreError> {
-    let files = store.assets_of(&[job.id]).await?;
+fn storing(files: &[&Asset]) -> String {
     let open: Vec<_> = files.iter().filter(|file| file.state == AssetState::Pending).collect();
     let counts = format!("{} of {} files are not stored", open.len(), files.len());
     let troubled = open.iter().find_map(|file| Some((file, file.last_error.as_deref()?)));
-    Ok(match troubled {
+    match troubled {
         Some((file, error)) => format!("{counts}, last error: {error} ({} tries count)", file.tries),
         None => counts,
-    })
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Jobs on PostgreSQL.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,7 +13,7 @@ use tokio::sync::watch;
 
 use crate::PostgresStore;
 use crate::error::{retrying, store_error};
-use crate::row::{AttemptRow, TimelineRow, all, jobs, moment};
+use crate::row::{AttemptRow, all, jobs, moment};
 use crate::timeline::{self, Lines};
 
 mod attempt;
@@ -152,13 +153,8 @@ impl JobStore for PostgresStore {
         all(rows.fetch_all(&self.pool).await.map_err(store_error)?)
     }
 
-    async fn timeline(&self, job: JobId) -> Result<Vec<TimelineEntry>, StoreError> {
-        let rows = sqlx::query_as!(
-            TimelineRow,
-            "select at, last_at, times, source, event, detail from kie.timeline where job_id = $1 order by seq",
-            job.as_uuid(),
-        );
-        all(rows.fetch_all(&self.pool).await.map_err(store_error)?)
+    async fn timelines(&self, jobs: &[JobId]) -> Result<HashMap<JobId, Vec<TimelineEntry>>, StoreError> {
+        timeline::read(self, jobs).await
     }
 
     async fn next_wake(&self) -> Result<Option<Timestamp>, StoreError> {

@@ -335,6 +335,7 @@ impl TryFrom<AttemptRow> for Attempt {
 /// A row of `kie.timeline`.
 #[derive(Debug)]
 pub(crate) struct TimelineRow {
+    pub(crate) job_id: Uuid,
     pub(crate) at: Moment,
     pub(crate) last_at: Moment,
     pub(crate) times: i32,

@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 
+use domain::{JobId, TimelineEntry};
 use sqlx::PgConnection;
 use store::{NewEntry, StoreError};
 use uuid::Uuid;
 
 use crate::PostgresStore;
 use crate::error::store_error;
-use crate::row::{Moment, clean};
+use crate::row::{Moment, TimelineRow, clean};
 
 /// Columns of new lines. Lines of one job with the same fold key are one line here already: a statement cannot meet the
 /// same row twice.
@@ -82,6 +83,25 @@ pub(crate) async fn write_in(db: &mut PgConnection, lines: &Lines, at: Moment) -
     .await
     .map_err(store_error)?;
     Ok(())
+}
+
+/// The lines of these jobs, oldest first.
+pub(crate) async fn read(
+    store: &PostgresStore,
+    jobs: &[JobId],
+) -> Result<HashMap<JobId, Vec<TimelineEntry>>, StoreError> {
+    let jobs: Vec<Uuid> = jobs.iter().map(|job| job.as_uuid()).collect();
+    let rows = sqlx::query_as!(
+        TimelineRow,
+        "select job_id, at, last_at, times, source, event, detail from kie.timeline where job_id = any($1)
+         order by job_id, seq",
+        &jobs,
+    );
+    let mut lines: HashMap<JobId, Vec<TimelineEntry>> = HashMap::new();
+    for row in rows.fetch_all(&store.pool).await.map_err(store_error)? {
+        lines.entry(JobId::from_uuid(row.job_id)).or_default().push(row.try_into()?);
+    }
+    Ok(lines)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod record;
 mod row;
 mod wake;
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -155,8 +156,8 @@ impl JobStore for SqliteStore {
         attempt::attempts(self.readers(), job).await
     }
 
-    async fn timeline(&self, job: JobId) -> Result<Vec<TimelineEntry>, StoreError> {
-        timeline::entries(self.readers(), job).await
+    async fn timelines(&self, jobs: &[JobId]) -> Result<HashMap<JobId, Vec<TimelineEntry>>, StoreError> {
+        timeline::entries(self.readers(), jobs).await
     }
 
     async fn next_wake(&self) -> Result<Option<Timestamp>, StoreError> {

@@ -1,11 +1,14 @@
 //! Lines of a job's history; repeats are counted in one line.
 
+use std::collections::HashMap;
+
 use domain::{JobId, TimelineEntry, Timestamp};
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqlitePool;
 use store::{NewEntry, StoreError};
+use uuid::Uuid;
 
-use crate::row::{Cell, micros, read_all};
+use crate::row::{Cell, id_list, micros};
 use crate::writer::Meaning;
 
 /// Appends lines.
@@ -36,6 +39,7 @@ pub(crate) async fn add_entries_in(
 }
 
 struct EntryRow {
+    job: Uuid,
     at: i64,
     last_at: i64,
     times: i64,
@@ -45,20 +49,27 @@ struct EntryRow {
     seq: i64,
 }
 
-/// A job's lines, oldest first.
-pub(crate) async fn entries(readers: &SqlitePool, job: JobId) -> Result<Vec<TimelineEntry>, StoreError> {
-    let job = job.as_uuid();
+/// The lines of these jobs, oldest first.
+pub(crate) async fn entries(
+    readers: &SqlitePool,
+    jobs: &[JobId],
+) -> Result<HashMap<JobId, Vec<TimelineEntry>>, StoreError> {
+    let jobs = id_list(jobs.iter().map(|job| job.as_uuid()));
     let rows = sqlx::query_as!(
         EntryRow,
-        r#"select at as "at!", last_at as "last_at!", times as "times!", source as "source!", event as "event!",
-             detail as "detail?", seq as "seq!"
-           from timeline where job_id = ?1 order by seq"#,
-        job,
+        r#"select job_id as "job!: Uuid", at as "at!", last_at as "last_at!", times as "times!", source as "source!",
+             event as "event!", detail as "detail?", seq as "seq!"
+           from timeline where job_id in (select unhex(value) from json_each(?1)) order by job_id, seq"#,
+        jobs,
     )
     .fetch_all(readers)
     .await
     .meaning()?;
-    read_all(rows)
+    let mut lines: HashMap<JobId, Vec<TimelineEntry>> = HashMap::new();
+    for row in rows {
+        lines.entry(JobId::from_uuid(row.job)).or_default().push(row.try_into()?);
+    }
+    Ok(lines)
 }
 
 impl TryFrom<EntryRow> for TimelineEntry {

@@ -1,5 +1,6 @@
 //! Jobs: claiming, recording steps, evidence, waking, reading.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -333,8 +334,12 @@ pub trait JobStore: Send + Sync {
     async fn changed_jobs(&self, scope: Scope, since: Timestamp, limit: u32) -> Result<Vec<Job>, StoreError>;
     /// A job's attempts, by number.
     async fn attempts(&self, job: JobId) -> Result<Vec<Attempt>, StoreError>;
+    /// The histories of these jobs, oldest line first; one query whatever their number. A job without lines is left out.
+    async fn timelines(&self, jobs: &[JobId]) -> Result<HashMap<JobId, Vec<TimelineEntry>>, StoreError>;
     /// A job's history, oldest first.
-    async fn timeline(&self, job: JobId) -> Result<Vec<TimelineEntry>, StoreError>;
+    async fn timeline(&self, job: JobId) -> Result<Vec<TimelineEntry>, StoreError> {
+        Ok(self.timelines(&[job]).await?.remove(&job).unwrap_or_default())
+    }
     /// The earliest `wake_at` of any row without a live lease, deliveries included; for a worker that sleeps.
     async fn next_wake(&self) -> Result<Option<Timestamp>, StoreError>;
     /// A number that moves after a commit, here or (PostgreSQL) in another process, that made a row due or changed a

@@ -16,6 +16,7 @@ pub mod failpoints;
 mod imports;
 mod jobs;
 mod orders;
+mod page;
 mod readings;
 mod reports;
 mod shop;
@@ -34,6 +35,7 @@ pub use jobs::{
     Step, TaskSaved, WakeJob, WakeReason,
 };
 pub use orders::{NewJob, NewOrder, OrderLimits, OrderStore, Placed};
+pub use page::filled_page;
 pub use readings::{Consumption, CreditReading, ReadingStore};
 pub use reports::{
     AuditFinding, Due, KindCounts, ModelTimes, Overview, Percentiles, ReportStore, StuckLimits,

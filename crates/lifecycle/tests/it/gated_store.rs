@@ -1,5 +1,6 @@
 //! The store with a gate before and after each of its calls.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -109,7 +110,7 @@ gated!(JobStore {
     fn list_jobs(filter: &JobFilter) -> Vec<Job>;
     fn changed_jobs(scope: Scope, since: Timestamp, limit: u32) -> Vec<Job>;
     fn attempts(job: JobId) -> Vec<Attempt>;
-    fn timeline(job: JobId) -> Vec<TimelineEntry>;
+    fn timelines(jobs: &[JobId]) -> HashMap<JobId, Vec<TimelineEntry>>;
     fn next_wake() -> Option<Timestamp>;
     ;;
     fn changes(&self) -> watch::Receiver<u64> {

@@ -1,7 +1,7 @@
 //! Reading many jobs.
 
 use domain::{AccountId, Job, JobId, Scope, Timestamp};
-use store::{JobFilter, StoreError};
+use store::{JobFilter, StoreError, filled_page};
 use uuid::Uuid;
 
 use crate::PostgresStore;
@@ -50,20 +50,13 @@ macro_rules! listed {
     }};
 }
 
-/// The jobs that pass. A row that cannot be read is told of and left out, and the page is filled up: a short page looks like
-/// the last.
+/// The jobs that pass. A row that cannot be read is told of and left out.
 pub(super) async fn list_jobs(store: &PostgresStore, filter: &JobFilter) -> Result<Vec<Job>, StoreError> {
-    let (wanted, mut filter, mut jobs) = (filter.limit as usize, filter.clone(), Vec::new());
-    loop {
-        let rows = rows(store, &filter).await?;
-        filter.before = rows.last().map(|row| JobId::from_uuid(row.id));
-        let read = rows.len();
-        jobs.extend(readable::<_, Job>("job", rows, |row| row.id));
-        if read < filter.limit as usize || jobs.len() >= wanted {
-            return Ok(jobs);
-        }
-        filter.limit = u32::try_from(wanted.saturating_sub(jobs.len())).unwrap_or(u32::MAX);
-    }
+    filled_page(filter.limit, |limit| async move {
+        let rows = rows(store, &JobFilter { limit, ..filter.clone() }).await?;
+        Ok((rows.len(), readable("job", rows, |row| row.id)))
+    })
+    .await
 }
 
 /// Every job that cannot be read, and why; at most a thousand.
@@ -122,18 +115,11 @@ pub(super) async fn changed_jobs(
     since: Timestamp,
     limit: u32,
 ) -> Result<Vec<Job>, StoreError> {
-    let (wanted, mut limit) = (limit as usize, limit);
-    loop {
+    filled_page(limit, |limit| async move {
         let rows = changed_rows(store, scope, since, limit).await?;
-        let read = rows.len();
-        let mut jobs: Vec<Job> = readable("job", rows, |row| row.id);
-        if read < limit as usize || jobs.len() >= wanted {
-            jobs.truncate(wanted);
-            return Ok(jobs);
-        }
-        let unreadable = u32::try_from(wanted.saturating_sub(jobs.len())).unwrap_or(u32::MAX);
-        limit = limit.saturating_add(unreadable);
-    }
+        Ok((rows.len(), readable("job", rows, |row| row.id)))
+    })
+    .await
 }
 
 async fn changed_rows(

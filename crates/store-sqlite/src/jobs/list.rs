@@ -1,7 +1,7 @@
 //! Lists of jobs, newest first.
 
 use domain::{AccountId, BatchId, Job, JobId, JobState, MediaKind, Scope, Timestamp};
-use store::{JobFilter, StoreError};
+use store::{JobFilter, StoreError, filled_page};
 use uuid::Uuid;
 
 use super::{JobRow, job_rows};
@@ -72,20 +72,13 @@ impl Values {
 }
 
 impl SqliteStore {
-    /// The jobs that pass the filter. A row that cannot be read is told of and left out, and the page is filled up: a short
-    /// page looks like the last.
+    /// The jobs that pass the filter. A row that cannot be read is told of and left out.
     pub(super) async fn jobs_by(&self, filter: &JobFilter) -> Result<Vec<Job>, StoreError> {
-        let (wanted, mut filter, mut jobs) = (filter.limit as usize, filter.clone(), Vec::new());
-        loop {
-            let rows = self.rows_by(&filter).await?;
-            filter.before = rows.last().map(|row| JobId::from_uuid(row.id));
-            let read = rows.len();
-            jobs.extend(readable::<_, Job>("job", rows, |row| row.id));
-            if read < filter.limit as usize || jobs.len() >= wanted {
-                return Ok(jobs);
-            }
-            filter.limit = u32::try_from(wanted.saturating_sub(jobs.len())).unwrap_or(u32::MAX);
-        }
+        filled_page(filter.limit, |limit| async move {
+            let rows = self.rows_by(&JobFilter { limit, ..filter.clone() }).await?;
+            Ok((rows.len(), readable("job", rows, |row| row.id)))
+        })
+        .await
     }
 
     /// Every job that cannot be read, and why; at most a thousand.
@@ -116,18 +109,11 @@ impl SqliteStore {
         since: Timestamp,
         limit: u32,
     ) -> Result<Vec<Job>, StoreError> {
-        let (wanted, mut limit) = (limit as usize, limit);
-        loop {
+        filled_page(limit, |limit| async move {
             let rows = self.changed_rows(scope, since, limit).await?;
-            let read = rows.len();
-            let mut jobs: Vec<Job> = readable("job", rows, |row| row.id);
-            if read < limit as usize || jobs.len() >= wanted {
-                jobs.truncate(wanted);
-                return Ok(jobs);
-            }
-            let unreadable = u32::try_from(wanted.saturating_sub(jobs.len())).unwrap_or(u32::MAX);
-            limit = limit.saturating_add(unreadable);
-        }
+            Ok((rows.len(), readable("job", rows, |row| row.id)))
+        })
+        .await
     }
 
     async fn changed_rows(

@@ -100,6 +100,8 @@ pub async fn a_step_with_another_jobs_task_writes_nothing(fx: Fixture) {
     assert!(matches!(fx.store.record(&step).await, Err(StoreError::Taken { .. })));
     assert_eq!(fx.job(two.id).await, sent);
     assert_eq!(fx.store.timeline(two.id).await.unwrap().len(), 1);
+    let mut both = fx.store.timelines(&[two.id, one.id, fx.job_id()]).await.unwrap();
+    assert_eq!((both.len(), both.remove(&one.id)), (2, Some(fx.store.timeline(one.id).await.unwrap())));
 }
 
 /// A step never replaces the task that its attempt has.
