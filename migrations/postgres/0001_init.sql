@@ -8,8 +8,9 @@ create table kie.shop (
 );
 
 create table kie.process (
-  name     text primary key,
-  seen_at  timestamptz not null
+  name         text primary key,
+  seen_at      timestamptz not null,
+  skew_micros  bigint
 );
 
 create table kie.account (
@@ -179,6 +180,7 @@ create table kie.asset (
   tries                integer not null default 0,
   first_try_at         timestamptz,
   last_error           text,
+  blocked              boolean not null default false,
   provider_copy        text,
   provider_copy_until  timestamptz,
   created_at           timestamptz not null,
@@ -213,7 +215,7 @@ create table kie.delivery (
   constraint delivery_duty_key unique (job_id, channel, address, event),
   constraint delivery_wake_check check ((state = 'pending') = (wake_at is not null))
 );
-create index delivery_due on kie.delivery (wake_at) where wake_at is not null;
+create index delivery_due on kie.delivery (wake_at, channel) where wake_at is not null;
 create index delivery_dead on kie.delivery (id desc) where state = 'dead';
 
 create table kie.timeline (

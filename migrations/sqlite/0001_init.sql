@@ -7,8 +7,9 @@ create table shop (
 ) strict;
 
 create table process (
-  name     text primary key,
-  seen_at  integer not null
+  name         text primary key,
+  seen_at      integer not null,
+  skew_micros  integer
 ) strict;
 
 create table account (
@@ -161,6 +162,7 @@ create table asset (
   tries                integer not null default 0,
   first_try_at         integer,
   last_error           text,
+  blocked              integer not null default 0,
   provider_copy        text,
   provider_copy_until  integer,
   created_at           integer not null,
@@ -195,7 +197,7 @@ create table delivery (
   constraint delivery_duty_key unique (job_id, channel, address, event),
   constraint delivery_wake_check check ((state = 'pending') = (wake_at is not null))
 ) strict;
-create index delivery_due on delivery (wake_at) where wake_at is not null;
+create index delivery_due on delivery (wake_at, channel) where wake_at is not null;
 create index delivery_dead on delivery (id desc) where state = 'dead';
 
 create table timeline (

@@ -2,7 +2,10 @@
 //! same points with errors and with delays.
 
 mod case;
+mod refused;
 mod rows;
+mod takeover;
+mod tool;
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant, SystemTime};
@@ -172,6 +175,7 @@ async fn purged_despite(db: Db, point: &str, action: &str) {
         join_all(looks).await.iter().all(Result::is_err).then_some(())
     })
     .await;
+    assert_eq!(world.count("kie.callback").await, 0, "those are deleted in the same round");
     let asset = world.store.assets_of(&[job.id().parse().unwrap()]).await.unwrap().remove(0);
     assert!(
         asset.deleted_at.is_some() && asset.sha256.is_some(),
@@ -241,9 +245,13 @@ fn every_fail_point_of_the_code_is_in_the_list_once_and_some_story_dies_there() 
             assert!(marked.insert(name.clone()), "{path}: {name} is marked twice");
         }
     }
-    let died: BTreeSet<&str> =
-        rows::STORIES.iter().copied().flatten().map(|row| row.point.split(':').next().unwrap()).collect();
-    let died: BTreeSet<&str> = died.into_iter().chain(rows::PURGING.iter().copied()).collect();
+    let told = rows::STORIES.iter().copied().flatten().map(|row| row.point);
+    let points = told
+        .chain(rows::PURGING.iter().copied())
+        .chain(refused::points())
+        .chain(tool::points())
+        .chain(takeover::points());
+    let died: BTreeSet<&str> = points.map(|point| point.split(':').next().unwrap()).collect();
     assert_eq!(
         marked.iter().map(String::as_str).collect::<BTreeSet<_>>(),
         known,

@@ -80,11 +80,11 @@ stories! {
             (&["account", "revoke", &id, &token], "revoke token"),
             (&["account", "topup", &id, "100.00", "--key", "k"], "available would be 109.77 RUB"),
             (&["account", "adjust", &id, "-1", "--key", "k"], "by -1.00 RUB; available would be 8.77 RUB"),
-            (&["account", "recount", &id], "available 977 → 200, held 200 → 200"),
-            (&["account", "erase", &id], "close account"),
+            (&["account", "recount", &id], "available 9.77 RUB → 2.00 RUB, held 2.00 RUB → 2.00 RUB"),
+            (&["account", "erase", &id], "it has 9.77 RUB available and 2.00 RUB held, and 2 open jobs"),
             (&["refund", done.id(), "--key", "k"], "refund 1.00 RUB of job"),
-            (&["redeliver", done.id()], "send 1 deliveries"),
-            (&["retry", done.id()], "fetch 1 files of job"),
+            (&["redeliver", done.id()], "send 1 delivery of job"),
+            (&["retry", done.id()], "fetch 1 file of job"),
             (&["retry", slow.id()], "(running): a worker takes its next step"),
             (&["resolve", lost.id(), "--adopt", &found], "let it follow task"),
             (&["smoke"], "order z-image"),
@@ -183,7 +183,7 @@ stories! {
         let traces = decided(&world, &done).await;
         let details: Vec<_> = traces.iter().map(|line| line.detail.as_deref().unwrap()).collect();
         assert!(details[0].contains("restore of 1 files: the bucket lost it"), "{details:?}");
-        assert!(details[1].contains("send 1 deliveries") && details[1].ends_with("they are back"), "{details:?}");
+        assert_eq!(details[1], "redeliver: they are back");
         assert_eq!(decided(&world, &lost).await[0].detail.as_deref(), Some("adopt: seen there"));
         assert!(world.sim.finish_now(&slow_task));
         for job in [&done, &slow, &lost] {
@@ -232,8 +232,14 @@ stories! {
         }).await;
         world.reconciler(&["account", "recount", &id]).await.expect(0);
         let acts = world.store.list_acts(10).await.unwrap();
-        assert!(acts.len() == 1 && acts[0].subject.contains("available 101"), "{acts:?}");
+        assert!(acts.len() == 1 && acts[0].subject.contains("available 1.01 RUB"), "{acts:?}");
+        let right = world.reconciler(&["account", "recount", &id]).await.expect(0);
+        assert!(right.contains("nothing was changed"), "{right}");
         world.reconciler(&["account", "erase", &id]).await.expect(0);
+        let again = world.reconciler(&["account", "erase", &id]).await.expect(0);
+        assert!(again.contains("was erased already"), "{again}");
+        let closed = world.reconciler(&["account", "topup", &id, "1.00", "--key", "late"]).await;
+        assert!(closed.code == 2 && closed.err.contains("is closed: nothing more can be given to it"), "{closed:?}");
         let closed = world.reconciler(&["account", "token", &id, "--role", "customer"]).await;
         assert!(closed.code == 2 && closed.err.contains("is closed"), "{closed:?}");
         assert_eq!(world.store.list_acts(10).await.unwrap().len(), 2, "nor a trace without its deed");

@@ -81,7 +81,7 @@ stories! {
         let dead = customer.until_told(job.id()).await;
         assert_eq!((dead.state(), dead.money()), ("done", [100, 100, 100, 0, 0]), "the job is untouched");
         let status = operations::status(&*world.store, Duration::from_hours(24 * 30), world.now()).await.unwrap();
-        assert!(status.alarms.iter().any(|alarm| alarm.contains("1 deliveries are dead")), "{:?}", status.alarms);
+        assert!(status.alarms.iter().any(|alarm| alarm.contains("1 delivery is dead")), "{:?}", status.alarms);
         assert_eq!(world.receiver.calls_about(job.id()).len(), 10);
         customer.act(&format!("/v1/jobs/{}/redeliver", job.id())).await.expect(200);
         customer.until_job(job.id(), "is told", |job| job.deliveries()[0]["state"] == "done").await;

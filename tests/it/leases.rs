@@ -89,10 +89,16 @@ stories! {
         let checked = world.reconciler(&["check", "--clock-ahead", "3s"]).await.expect(1);
         assert!(checked.contains("the database's clock differs by"), "{checked}");
         assert!(!world.program(0).log().contains("clock.skew"));
+        let clock = "a clock is off";
+        let status = world.reconciler(&["status"]).await.out;
+        assert!(!status.contains(clock), "{status}");
         world.program(0).terminate().await;
         world.advance(Duration::from_secs(3));
         world.restart_program(0).await;
         until("the program says so", async || world.program(0).log().contains("clock.skew").then_some(())).await;
+        let status = world.reconciler(&["status"]).await.expect(1);
+        let told = |line: &&str| line.contains(clock) && line.contains("'s machine is") && line.contains(" s fast");
+        assert!(status.lines().any(|line| told(&line)), "{status}");
         world.finish().await;
     }
 

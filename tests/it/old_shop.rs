@@ -234,7 +234,7 @@ stories! {
             assert_eq!(money.held.minor(), 5000, "the lost one's hold is not placed");
             assert!(report.problems.iter().any(|one| one.key == "3" && one.taken), "{:#?}", report.problems);
             let lost: Vec<_> = report.lost.iter().map(|row| (row.key.as_str(), row.money)).collect();
-            assert_eq!(lost, [("2", "decided"), ("5", "released"), ("6", "none")]);
+            assert_eq!(lost, [("2", "kept"), ("5", "released"), ("6", "none")]);
             assert_eq!(balance(&world, "4").await, (of_4, 0), "what never came is never paid for");
 
             let done = until_state(&world, "1", JobState::Done).await;

@@ -22,8 +22,8 @@ stories! {
             "no worker was seen for two minutes",
             "2 jobs are unclear",
             "6 jobs are stuck",
-            "1 deliveries are dead",
-            "1 callbacks name tasks that no job knows",
+            "1 delivery is dead",
+            "1 callback names a task that no job knows",
         ] {
             assert!(status.contains(alarm), "{alarm}: {status}");
         }
@@ -43,7 +43,7 @@ stories! {
         let by_file = world.reconciler(&["job", &broken.missing, "--json"]).await.json(0);
         assert_eq!(by_file["job"]["id"], broken.whole.id());
         let slow = world.reconciler(&["job", broken.slow.id(), "--live"]).await.expect(0);
-        for words in ["running, since", "KIE says now: ", "times, KIE says `", "tries, lease until", "it is given up, and the money"] {
+        for words in ["running, since", "KIE says now: ", "times, KIE says `", ", lease until", "it is given up, and the money"] {
             assert!(slow.contains(words), "{words}: {slow}");
         }
         assert!(!slow.contains("Read {"), "{slow}");
@@ -155,7 +155,7 @@ stories! {
         let audit = world.reconciler(&["audit", "--media"]).await.expect(1);
         assert!(audit.contains(&asset.object) && audit.contains("no row knows it"), "{audit}");
         let status = world.reconciler(&["status"]).await.expect(1);
-        assert!(status.contains("1 callbacks name tasks that no job knows"), "{status}");
+        assert!(status.contains("1 callback names a task that no job knows"), "{status}");
         let listed = world.reconciler(&["list", "--state", "orphan", "--json"]).await.json(0);
         let orphan = &listed[0];
         assert_eq!((&orphan["task_id"], &orphan["times"]), (&json!("task-of-another-shop"), &json!(1)), "{listed}");
@@ -228,7 +228,7 @@ stories! {
         let foreign = &swept["survey"]["foreign"][0];
         assert_eq!((&foreign["name"], &foreign["why"]), (&json!(name), &json!("account")), "{swept}");
         let audit = world.reconciler(&["audit", "--media"]).await.expect(1);
-        assert!(audit.contains(&name) && audit.contains("1 findings"), "{audit}");
+        assert!(audit.contains(&name) && audit.contains("1 finding"), "{audit}");
         assert!(beside.exists());
         std::fs::remove_file(beside).unwrap();
         // A folder that is not there is not made.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use acceptance::{IMAGE, World, prompt, stories, until};
+use acceptance::{IMAGE, Job, World, prompt, stories, until};
 use domain::AssetState;
 use reqwest::Method;
 use serde_json::json;
@@ -114,6 +114,28 @@ stories! {
         assert_eq!((ended.state(), states), ("done", vec!["lost", "stored", "stored"]));
         assert_eq!(ended.money(), [100, 100, 66, 34, 0], "two thirds, rounded down");
         assert_eq!((customer.balance().await, seen), ((34, 0), 7));
+        world.finish().await;
+    }
+
+    async fn a_draft_is_confirmed_within_the_limit_of_open_generations(db) {
+        let world = World::builder(db).flag("--max-open-jobs", "1").start().await;
+        let customer = world.account_with("3.00").await;
+        let mut body = customer.order_body(IMAGE, &prompt("a draft"));
+        body["draft"] = json!(true);
+        let draft = Job(customer.post("/v1/jobs", Some("draft"), &body).await.expect(201));
+        let open = customer.order(IMAGE, prompt("[sim:duration=1h] slow")).await;
+        let confirm = async || customer.act(&format!("/v1/jobs/{}/confirm", draft.id())).await;
+        let order = customer.order_body(IMAGE, &prompt("one more"));
+        for refused in [customer.post("/v1/jobs", Some("more"), &order).await, confirm().await] {
+            let problem = refused.expect(429);
+            assert_eq!((&problem["type"], &problem["limit"]), (&json!("too-many-open"), &json!(1)), "{problem}");
+        }
+        assert_eq!((customer.job(draft.id()).await.state(), customer.balance().await), ("draft", (200, 100)));
+        let open = customer.until_state(open.id(), "running").await;
+        assert!(world.sim.succeed_now(&world.row(open.id()).await.task_id.unwrap()));
+        customer.until_final(open.id()).await;
+        confirm().await.expect(200);
+        assert_eq!(customer.until_final(draft.id()).await.state(), "done");
         world.finish().await;
     }
 

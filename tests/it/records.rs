@@ -33,6 +33,10 @@ stories! {
         until("it is read again", async || (reads().await > before).then_some(())).await;
         let history = operator.get(&format!("/v1/jobs/{}/timeline", job.id())).await.expect(200).to_string();
         assert!(history.contains("expired"), "{history}");
+        let status = world.reconciler(&["status"]).await.expect(1);
+        assert!(status.contains("KIE uses words that nobody knows, of running jobs: `expired` (1)"), "{status}");
+        let shown = world.reconciler(&["job", job.id()]).await.expect(0);
+        assert!(shown.contains("KIE says `expired`, which nobody knows"), "{shown}");
         assert_eq!(customer.job(job.id()).await.state(), "running");
         world.finish().await;
     }

@@ -72,6 +72,17 @@ stories! {
         assert_eq!(manifest["transfers"][0]["kind"], "topup");
         let again = world.reconciler(&words).await;
         assert!(again.code == 2 && again.err.contains("is there already"), "{again:?}");
+        // A job whose row cannot be read is named.
+        let id_of = |job: &str| match db {
+            Db::Sqlite => format!("x'{}'", job.replace('-', "")),
+            Db::Postgres => format!("'{job}'"),
+        };
+        let set = |value: &str| format!("update kie.job set recipients = {value} where id = {}", id_of(video.id()));
+        world.edit(&set("'7'")).await;
+        let out = world.path("torn.zip");
+        let torn = world.reconciler(&["export", &id, "--out", out.to_str().unwrap()]).await.expect(1);
+        assert!(torn.contains(&format!("job {}", video.id())) && torn.contains("2 jobs, 2 files of"), "{torn}");
+        world.edit(&set(&format!("(select recipients from kie.job where id = {})", id_of(image.id())))).await;
         world.finish().await;
     }
 
@@ -123,6 +134,64 @@ stories! {
         let name = world.store.assets_of(&[id]).await.unwrap().remove(0).thumbnail.unwrap();
         world.media.delete(&name).await.unwrap();
         assert_eq!(count(world.reconciler(&backfill).await.json(0)), [1, 1, 1]);
+        world.finish().await;
+    }
+
+    async fn money_is_told_in_one_form_with_its_reasons(db) {
+        let world = World::builder(db).start().await;
+        let customer = world.account_with("5.00").await;
+        let job = customer.order_and_wait(IMAGE, prompt("blurred")).await;
+        customer.until_told(job.id()).await;
+        let id = customer.id.to_string();
+        let adjust = ["account", "adjust", &id, "-3.50", "--key", "less", "--reason", "a mistake"];
+        assert_eq!(world.reconciler(&adjust).await.expect(0).trim(), "-3.50 RUB moved; available 0.50 RUB");
+        let refund = ["refund", job.id(), "--key", "back", "--reason", "it was blurred"];
+        assert_eq!(world.reconciler(&refund).await.expect(0).trim(), "refunded 1.00 RUB; available 1.50 RUB");
+        let told = world.reconciler(&["job", job.id()]).await.expect(0);
+        assert!(told.contains("it was blurred") && told.contains("refunded 1.00 RUB"), "{told}");
+        let told = world.reconciler(&["job", job.id(), "--json"]).await.json(0);
+        assert_eq!(told["transfers"][2]["reason"], "it was blurred", "{told}");
+        let words = ["account", "transfers", &id, "--limit", "2"];
+        let page = world.reconciler(&[&words[..], &["--json"]].concat()).await.json(0);
+        let kinds = |page: &Value| {
+            let transfers = page["transfers"].as_array().unwrap().iter();
+            transfers.map(|one| one["kind"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!((kinds(&page), &page["transfers"][1]["amount"]), (vec!["refund".to_owned(), "adjust".to_owned()], &json!(350)));
+        let before = page["before"].as_str().unwrap();
+        let table = world.reconciler(&words).await.expect(0);
+        assert!(table.contains("available → adjustments") && table.contains("a mistake") && table.contains(before), "{table}");
+        let rest = world.reconciler(&["account", "transfers", &id, "--before", before, "--json"]).await.json(0);
+        assert_eq!((kinds(&rest), &rest["before"]), (["capture", "hold", "topup"].map(str::to_owned).to_vec(), &Value::Null));
+        assert!(world.reconciler(&["account", "list"]).await.expect(0).contains("1.50 RUB"));
+        let nope = world.reconciler(&["account", "transfers", "nope", "--json"]).await;
+        let error: Value = serde_json::from_str(&nope.err).unwrap();
+        assert_eq!((nope.code, &error["error"]), (2, &json!("`nope` is not an account's id: see `account list`")));
+        world.finish().await;
+    }
+
+    async fn what_waits_for_kie_to_sell_is_told_so(db) {
+        let world = World::builder(db).start().await;
+        let customer = world.account_with("5.00").await;
+        let trial = world.now() + Duration::from_hours(1);
+        world.store.open_breaker("no credits", world.now(), trial).await.unwrap();
+        let job = customer.order(IMAGE, prompt("a red kite")).await;
+        let at = trial.strftime("%F %TZ").to_string();
+        let refuses = "KIE refuses to sell (no credits)";
+        let told = world.reconciler(&["job", job.id()]).await.expect(0);
+        assert!(told.contains(&format!("{refuses}, the next trial of one job is at {at}")), "{told}");
+        assert!(!told.contains("due since") && told.contains("a red kite"), "{told}");
+        assert!(told.contains("no deliveries yet: webhook ") && told.contains("is told when it is over"), "{told}");
+        let told = world.reconciler(&["job", job.id(), "--json"]).await.json(0);
+        assert_eq!((&told["prompt"], &told["input"]["prompt"]), (&json!("a red kite"), &json!("a red kite")));
+        for words in [&["once", "--dry-run"][..], &["once"]] {
+            let told = world.reconciler(words).await.expect(0);
+            assert!(told.contains(&format!("1 due job is not taken: {refuses}, one is tried at {at}")), "{told}");
+        }
+        world.store.close_breaker().await.unwrap();
+        customer.until_told(job.id()).await;
+        let told = world.reconciler(&["job", job.id()]).await.expect(0);
+        assert!(told.contains(&format!("/hook/{}", customer.id)), "{told}");
         world.finish().await;
     }
 
@@ -209,10 +278,14 @@ stories! {
         let file = world.path("kie.db");
         let before = std::fs::read(&file).ok();
         refused_as_it_is(&world, "of this version once").await;
+        // An account may be the first thing that is in it: only then it is made or brought up to date.
+        let account = ["account", "add", "--name", "Ann", "--dry-run"];
+        world.reconciler(&account).await.expect(0);
         assert!(std::fs::read(&file).ok() == before, "the file is as it was");
         // Not there at all.
         remove(&world, db).await;
         refused_as_it_is(&world, "once").await;
+        world.reconciler(&account).await.expect(0);
         match db {
             Db::Sqlite => assert!(!file.exists()),
             Db::Postgres => world.edit("create schema kie; drop schema kie").await,

@@ -99,7 +99,7 @@ async fn sent_again_without_refusal(store: &dyn Store, job: &Job) -> Option<Stri
     let timeline = store.timeline(job.id).await.unwrap();
     let resends = timeline
         .iter()
-        .filter(|entry| entry.detail.as_deref().is_some_and(|detail| detail.starts_with("ResendOrdered")));
+        .filter(|entry| entry.detail.as_deref().is_some_and(|detail| detail.starts_with("resend:")));
     let unanswered = attempts
         .iter()
         .filter(|attempt| attempt.number < job.attempts)

@@ -1,5 +1,6 @@
 //! The real `kie-reconciler` program, with the settings of a world.
 
+use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
 
 use serde_json::Value;
@@ -14,6 +15,8 @@ use crate::world::World;
 pub struct Said {
     /// Its exit code.
     pub code: i32,
+    /// The signal that ended it.
+    pub signal: Option<i32>,
     /// Standard output.
     pub out: String,
     /// Standard error.
@@ -50,13 +53,26 @@ impl Watch {
 
 fn said(output: &std::process::Output) -> Said {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Said { code: output.status.code().unwrap_or(-1), out: text(&output.stdout), err: text(&output.stderr) }
+    let (code, signal) = (output.status.code().unwrap_or(-1), output.status.signal());
+    Said { code, signal, out: text(&output.stdout), err: text(&output.stderr) }
 }
 
 impl World {
     /// Runs `kie-reconciler` with these words and without a terminal.
     pub async fn reconciler(&self, words: &[&str]) -> Said {
         said(&self.command(words).output().await.expect("kie-reconciler runs"))
+    }
+
+    /// The same with fail points armed: one rule a line, such as `retry.noted=kill`. With it the points that it reached, in
+    /// order; the desk is a folder of its own.
+    pub async fn reconciler_armed(&self, words: &[&str], rules: &str) -> (Said, Vec<String>) {
+        let desk = tempfile::tempdir_in(self.path(".")).unwrap();
+        std::fs::write(desk.path().join("armed"), rules).unwrap();
+        let folder = desk.path().display().to_string();
+        let words: Vec<&str> = words.iter().copied().chain(["--fail-points", &folder]).collect();
+        let said = self.reconciler(&words).await;
+        let reached = std::fs::read_to_string(desk.path().join("reached")).unwrap_or_default();
+        (said, reached.lines().map(str::to_owned).collect())
     }
 
     /// Starts `kie-reconciler watch`.

@@ -192,7 +192,7 @@ impl World {
     pub async fn freeze_program(&mut self, index: usize) {
         until("the program is frozen and the database takes writes", async || {
             self.program(index).freeze().await;
-            if self.store.heartbeat("a story", self.now()).await.is_ok() {
+            if self.store.heartbeat("a story", self.now(), None).await.is_ok() {
                 return Some(());
             }
             self.program(index).thaw().await;

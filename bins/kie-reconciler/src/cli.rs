@@ -76,18 +76,20 @@ pub(crate) enum Command {
         #[command(flatten)]
         storage: MediaConfig,
     },
-    /// Find objects without rows and rows without objects; delete the former, mark the latter, once you agree.
+    /// Find objects without rows and rows without objects; delete the former, with --tombstones mend the latter, once you
+    /// agree.
     Sweep {
         /// Leave objects alone that are younger than this.
         #[arg(long, default_value = "1h", value_parser = duration)]
         older: Duration,
-        /// Mark rows as deleted whose objects are gone and cannot be fetched again; try `retry JOB` first.
+        /// Fetch files again whose objects are gone, and mark their rows as deleted where KIE has them no more; needs the
+        /// whole configuration.
         #[arg(long)]
         tombstones: bool,
         #[command(flatten)]
-        change: Change,
+        act: Act,
         #[command(flatten)]
-        storage: MediaConfig,
+        config: Box<Config>,
     },
     /// Count stored images without a thumbnail; with --backfill make what is missing.
     Previews {
@@ -169,7 +171,7 @@ pub(crate) enum Command {
         #[command(flatten)]
         database: DatabaseConfig,
     },
-    /// Wake a job whatever it waits for; of a job that is over, fetch stored files again whose objects are gone.
+    /// Wake a job whatever it waits for; of a job that is over, fetch stored files again that are gone or overwritten.
     Retry {
         id: String,
         #[command(flatten)]
@@ -271,7 +273,7 @@ mod tests {
     use clap::{Command, CommandFactory};
 
     /// Words that only look; what they write is a file that the operator names.
-    const LOOKING: [&str; 14] = [
+    const LOOKING: [&str; 15] = [
         "audit",
         "verify",
         "export",
@@ -282,6 +284,7 @@ mod tests {
         "list",
         "account list",
         "account tokens",
+        "account transfers",
         "catalogue check",
         "catalogue diff",
         "catalogue sync",

@@ -9,6 +9,7 @@ pub(crate) mod import;
 mod job;
 mod look;
 mod storage;
+mod sweep;
 mod work;
 
 use std::process::ExitCode;
@@ -33,8 +34,8 @@ pub(crate) async fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         Command::Verify { sample, account, database, storage } => {
             storage::verify(json, (database, storage), account.as_deref(), *sample).await
         }
-        Command::Sweep { older, tombstones, change, storage } => {
-            storage::sweep(json, (&change.database, storage), (*older, *tombstones), &change.act).await
+        Command::Sweep { older, tombstones, act, config } => {
+            sweep::sweep(json, config, (*older, *tombstones), act).await
         }
         Command::Previews { backfill, change, storage } => {
             storage::previews(json, (&change.database, storage), *backfill, &change.act).await

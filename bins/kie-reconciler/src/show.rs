@@ -48,11 +48,8 @@ pub(crate) fn titled(title: &str, header: &[&str], rows: impl IntoIterator<Item 
 /// What could not be done, and the code for it.
 pub(crate) fn fail(error: &anyhow::Error, json: bool) -> ExitCode {
     let mut out = std::io::stderr().lock();
-    let text = if json {
-        serde_json::json!({ "error": format!("{error:#}") }).to_string()
-    } else {
-        format!("{error:#}")
-    };
+    let words = operations::error_words(error);
+    let text = if json { serde_json::json!({ "error": words }).to_string() } else { words };
     // There is nowhere left to tell of a broken standard error.
     let _ = writeln!(out, "{text}");
     ExitCode::from(2)

@@ -14,6 +14,11 @@ pub fn to_micros(at: Timestamp) -> Timestamp {
 pub trait Clock: Send + Sync {
     /// The present moment, in whole microseconds.
     fn now(&self) -> Timestamp;
+
+    /// Microseconds by which it goes before the clock of its machine, because it was set by another.
+    fn moved_micros(&self) -> i64 {
+        0
+    }
 }
 
 /// Where chance comes from: ids, tokens, jitter.

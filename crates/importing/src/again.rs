@@ -23,85 +23,92 @@ const ATTEMPT: u16 = 1;
 
 const MOVED: &str = "its job has moved at the same time: import again";
 
-/// A row that was taken over before.
+/// What becomes of the row; with its job and what was seen, where that was asked for.
+pub(crate) struct Found {
+    fate: Fate,
+    job: Option<(Job, Look)>,
+}
+
+impl From<Fate> for Found {
+    fn from(fate: Fate) -> Self {
+        Self { fate, job: None }
+    }
+}
+
+/// Does with a row that was taken over before what was found to be due.
 pub(crate) async fn again(
     pass: &Pass<'_>,
     row: &Row,
     known: &Imported,
-    now: Timestamp,
+    found: &Found,
 ) -> Result<Outcome, ImportError> {
+    let now = pass.now();
     let is_changed = known.fingerprint != row.old.fingerprint;
-    let (fate, found) = fate(pass, row, known, now).await?;
     let mut ended = outcome(row, if is_changed { End::Changed } else { End::Same });
     ended.state = known.state;
-    let done = match (&fate, found) {
+    let done = match (&found.fate, &found.job) {
         (Fate::Left, _) => return Ok(outcome(row, End::Left)),
         (Fate::Refused(reason), _) => return Ok(refused(row, reason)),
         (Fate::Revived(sources), Some((job, seen))) => {
             (ended.end, ended.state) = (End::Changed, Some(JobState::Storing));
-            if pass.options.dry_run {
-                Ok(())
-            } else {
-                take_up(pass, row, &job, (sources, &seen), now).await?
-            }
+            take_up(pass, row, job, (sources, seen), now).await?
         }
-        (Fate::Woken, found) if !pass.options.dry_run => {
-            wake(pass, row, known, found.map(|(job, _)| job), now).await?
-        }
-        (Fate::Rests | Fate::Revived(_) | Fate::Woken, _) => Ok(()),
+        (Fate::Woken, job) => wake(pass, row, known, job.as_ref().map(|(job, _)| job), now).await?,
+        (Fate::Rests | Fate::Revived(_), _) => Ok(()),
     };
     if let Err(reason) = done {
         return Ok(refused(row, reason));
     }
     // The change is remembered last: cut off before, it is done again.
-    if is_changed && !pass.options.dry_run {
+    if is_changed {
         remember(pass, row, known, now).await?;
     }
     let has_failed = known.state == Some(JobState::Failed);
-    if has_failed && fate == Fate::Woken {
+    if has_failed && found.fate == Fate::Woken {
         ended.problem = Some("it has failed here: if something comes of it, it is a gift".to_owned());
     }
     // A generation that the old shop had finished is lost whatever made it fail here.
-    if has_failed && fate == Fate::Rests && (row.is_finished() || known.cause == Some(Cause::NoResult)) {
+    let is_lost = row.is_finished() || known.cause == Some(Cause::NoResult);
+    if has_failed && found.fate == Fate::Rests && is_lost {
         let money = refund(pass, row, known, &mut ended, now).await?;
         ended.lost = Some(lost_row(row, known.job, money));
     }
     Ok(ended)
 }
 
-/// What becomes of the row; with its job and what was seen, where that was asked for.
-async fn fate(
+/// Finds out what is due; nothing is written yet.
+pub(crate) async fn find(
     pass: &Pass<'_>,
     row: &Row,
     known: &Imported,
     now: Timestamp,
-) -> Result<(Fate, Option<(Job, Look)>), ImportError> {
+) -> Result<Found, ImportError> {
     let is_changed = known.fingerprint != row.old.fingerprint;
-    let (Some(id), Some(state)) = (known.job, known.state) else { return Ok((Fate::Rests, None)) };
+    let (Some(id), Some(state)) = (known.job, known.state) else { return Ok(Fate::Rests.into()) };
     let is_missed = state == JobState::Failed && row.is_finished();
     if !is_changed && !is_missed {
-        return Ok((Fate::Rests, None));
+        return Ok(Fate::Rests.into());
     }
     if !matches!(state, JobState::Failed | JobState::Unclear) {
-        return Ok((renew(state, row.old.status, Task::Other, pass.options.settled_only), None));
+        return Ok(renew(state, row.old.status, Task::Other, pass.options.settled_only).into());
     }
     let job = pass.store().find_job(id, Scope::All).await?;
     let Some(job) = job.filter(|job| job.state == state) else {
-        return Ok((Fate::Refused(MOVED.to_owned()), None));
+        return Ok(Fate::Refused(MOVED.to_owned()).into());
     };
     let task = task(row, &job);
     if !is_missed {
         let fate = renew(state, row.old.status, task, pass.options.settled_only);
-        return Ok((fate, Some((job, Look::default()))));
+        return Ok(Found { fate, job: Some((job, Look::default())) });
     }
     // Outputs are fixed once; those of a job that had some could not be had.
     if transition(job.state, job.gift, Event::RecordSuccess).is_err()
         || !pass.store().assets_of(&[id]).await?.is_empty()
     {
-        return Ok((Fate::Rests, None));
+        return Ok(Fate::Rests.into());
     }
     let seen = look(pass, &row.old, now).await;
-    Ok((revive(&seen, task), Some((job, seen))))
+    Ok(Found { fate: revive(&seen, task), job: Some((job, seen)) })
 }
 
 fn task(row: &Row, job: &Job) -> Task {
@@ -117,11 +124,11 @@ async fn wake(
     pass: &Pass<'_>,
     row: &Row,
     known: &Imported,
-    job: Option<Job>,
+    job: Option<&Job>,
     now: Timestamp,
 ) -> Result<Result<(), String>, ImportError> {
-    if let (Some(job), Some(task)) = (&job, row.old.task.as_deref().filter(|_| is_kie(&row.old))) {
-        match pass.store().save_task(job.id, ATTEMPT, task, now).await {
+    if let (Some(job), Some(task)) = (job, row.old.task.as_deref().filter(|_| is_kie(&row.old))) {
+        match pass.desk.save_task(job.id, ATTEMPT, task, now).await {
             Ok(TaskSaved::Saved | TaskSaved::Known) => {}
             Ok(TaskSaved::Taken) => return Ok(Err("its task belongs to another generation".to_owned())),
             Err(error) => return row_error(error).map(Err),
@@ -133,14 +140,14 @@ async fn wake(
             let patch = JobPatch {
                 deadline_at: after(now, Policy::RETENTION),
                 tries: 0,
-                ..JobPatch::keep(&job, Some(now))
+                ..JobPatch::keep(job, Some(now))
             };
-            pass.store().record(&step(&job, patch, now)).await?;
+            pass.desk.record(&step(job, patch, now)).await?;
         }
         (_, Some(job)) => {
             let (scope, reason) = (Scope::All, WakeReason::Asked);
             let wake = WakeJob { job, scope, at: now, reason, at_most_every: Duration::ZERO };
-            pass.store().wake_job(&wake).await?;
+            pass.desk.wake_job(&wake).await?;
         }
         (_, None) => {}
     }
@@ -161,6 +168,7 @@ fn step(job: &Job, patch: JobPatch, at: Timestamp) -> Step {
         assets: Vec::new(),
         deliveries: Vec::new(),
         timeline: Vec::new(),
+        open_jobs: None,
     }
 }
 
@@ -189,7 +197,7 @@ async fn take_up(
         timeline: vec![NewEntry { source: "import", event: "job.moved", detail, fold: None }],
         ..step(job, patch, now)
     };
-    match pass.store().record(&step).await {
+    match pass.desk.record(&step).await {
         Ok(Recorded::Applied) => Ok(Ok(())),
         Ok(Recorded::Stale) => Ok(Err(MOVED.to_owned())),
         Err(StoreError::Taken { what: "object" }) => {
@@ -215,7 +223,7 @@ async fn remember(pass: &Pass<'_>, row: &Row, known: &Imported, now: Timestamp) 
         at: now,
     };
     // Another import at the same time has remembered the same.
-    pass.store().import(&import).await?;
+    pass.desk.import(&import).await?;
     Ok(())
 }
 
@@ -233,13 +241,16 @@ async fn refund(
     if row.price.is_zero() {
         return Ok("none");
     }
-    let to_refund = row.is_finished() && pass.options.lost == Lost::Refund;
-    let Some(job) = known.job.filter(|_| to_refund) else { return Ok("decided") };
-    if pass.options.dry_run {
-        return Ok("refunded");
-    }
+    let Some(job) = known.job.filter(|_| row.is_finished()) else {
+        // What never came was never charged.
+        return Ok(if row.is_in_flight() { "released" } else { "none" });
+    };
     let transfer = job::refund(pass, &row.old, (known.account, job), row.price, now);
-    match pass.store().credit(std::slice::from_ref(&transfer), now).await {
+    if pass.options.lost == Lost::Keep {
+        let given_back = pass.store().transfers_by_key(&[transfer.key]).await?;
+        return Ok(if given_back.is_empty() { "kept" } else { "refunded" });
+    }
+    match pass.desk.credit(&transfer, now).await {
         Ok(Credited::Applied(_)) => {
             ended.end = End::Changed;
             ended.take = Some(Take {
@@ -258,7 +269,7 @@ async fn refund(
         }
         Err(error) => {
             ended.problem = Some(row_error(error)?);
-            Ok("decided")
+            Ok("kept")
         }
     }
 }

@@ -8,18 +8,21 @@ use futures_util::{StreamExt, stream};
 use old_shops::{OldGeneration, OldStatus, Read};
 use store::{Imported, NewImport, SourceNoun, StoreError};
 
-use crate::again::again;
-use crate::amount::amount;
-use crate::job::{self, When};
+use crate::again::{Found, again, find};
+use crate::amount::{amount, refusal};
+use crate::job::{self, Order, When};
 use crate::look::{is_kie, look};
 use crate::pass::{ImportError, Pass, ROUBLES, row_error};
 use crate::plan::{Look, Plan, Take, Terms, plan};
 use crate::report::{End, ImportReport, LostRow};
+use crate::seen::Seen;
 use crate::users::{Holds, add};
 
 const NOUN: &str = "generation";
 
-/// Rows that are looked at and written at once.
+const TWICE: &str = "its id is there more than once: the first row counts, this one does not";
+
+/// Rows that are looked at at once. They are written one after the other: of two that want the same, the first has it.
 const AT_ONCE: usize = 8;
 /// Owners that are remembered. To find one sums up all that was taken over of it, so it is not found for each portion.
 const OWNERS_MAX: usize = 10_000;
@@ -29,11 +32,12 @@ pub(crate) struct Course {
     holds: Holds,
     queue: Queue,
     owners: HashMap<String, AccountId>,
+    seen: Seen,
 }
 
 impl Course {
     pub(crate) fn new(holds: Holds, per_second: u32) -> Self {
-        Self { holds, queue: Queue::new(per_second), owners: HashMap::new() }
+        Self { holds, queue: Queue::new(per_second), owners: HashMap::new(), seen: Seen::default() }
     }
 
     /// Learns the accounts of these users, as far as they have one.
@@ -44,8 +48,7 @@ impl Course {
         let new = users.into_iter().filter(|user| !self.owners.contains_key(*user));
         let new: Vec<String> = new.map(str::to_owned).collect();
         if !new.is_empty() {
-            let found = pass.store().find_imported(&pass.options.shop, SourceNoun::User, &new).await?;
-            self.owners.extend(found.into_iter().map(|user| (user.key, user.account)));
+            self.owners.extend(pass.desk.owners(&pass.options.shop, new).await?);
         }
         Ok(())
     }
@@ -73,9 +76,8 @@ impl Queue {
 pub(crate) struct Row {
     pub(crate) old: OldGeneration,
     known: Option<Imported>,
+    /// None if its user was not taken over.
     account: Option<AccountId>,
-    /// Whether its user has no account and gets none.
-    ownerless: bool,
     pub(crate) price: Money,
     covered: Money,
     /// When its job becomes due.
@@ -112,9 +114,9 @@ pub(crate) async fn take_over(
     report: &mut ImportReport,
 ) -> Result<(), ImportError> {
     let rows = prepare(pass, portion, course, report).await?;
-    let mut ended = stream::iter(rows).map(|row| one(pass, row)).buffered(AT_ONCE);
-    while let Some(outcome) = ended.next().await {
-        tell(outcome?, report);
+    let mut decided = stream::iter(rows).map(|row| decide(pass, row)).buffered(AT_ONCE);
+    while let Some(deed) = decided.next().await {
+        tell(deed?.done(pass).await?, report);
     }
     Ok(())
 }
@@ -153,22 +155,24 @@ async fn prepare(
                 report.status("(unreadable)", End::Refused);
                 report.problem(NOUN, &key, reason, false);
             }
-            Ok((old, price)) => rows.push(prepared(pass, known.remove(&old.key), (old, price), course, now)),
+            Ok((old, _)) if !course.seen.meet(&old.key) => {
+                report.status(&old.word, End::Refused);
+                report.problem(NOUN, &old.key, TWICE, false);
+            }
+            Ok((old, price)) => rows.push(prepared(known.remove(&old.key), (old, price), course, now)),
         }
     }
     Ok(rows)
 }
 
 fn prepared(
-    pass: &Pass<'_>,
     known: Option<Imported>,
     (old, price): (OldGeneration, Money),
     course: &mut Course,
     now: Timestamp,
 ) -> Row {
     let account = course.owners.get(&old.user).copied();
-    let ownerless = account.is_none() && (!pass.options.dry_run || course.holds.is_refused(&old.user));
-    let mut row = Row { old, known, account, ownerless, price, covered: Money::ZERO, due: now };
+    let mut row = Row { old, known, account, price, covered: Money::ZERO, due: now };
     // Those that were taken over before have used up the same.
     row.covered = match &row.known {
         Some(known) => course.holds.cover(&row.old.user, known.amount),
@@ -187,19 +191,53 @@ fn priced(pass: &Pass<'_>, old: OldGeneration) -> Result<(OldGeneration, Money),
     if pass.currency().code() != ROUBLES {
         return Err((old.key, "its price is in roubles, this shop's currency is not".to_owned()));
     }
-    let price = amount(text, pass.currency()).filter(|price| *price >= Money::ZERO);
-    match price {
-        Some(price) => Ok((old, price)),
-        None => Err((old.key, format!("price `{}` is no amount", text.chars().take(40).collect::<String>()))),
+    let reason = match amount(text, pass.currency()) {
+        Ok(price) if price >= Money::ZERO => return Ok((old, price)),
+        Ok(_) => "is below zero",
+        Err(reason) => reason,
+    };
+    let reason = refusal("price", text, reason);
+    Err((old.key, reason))
+}
+
+/// What is to be written of a row, in its turn.
+enum Deed {
+    /// Nothing.
+    Rest(Box<Outcome>),
+    /// A row that no pass has seen becomes a job.
+    First(Row, Take, Box<Order>, Option<String>),
+    /// A row that an earlier pass has taken over.
+    Again(Row, Imported, Box<Found>),
+}
+
+impl Deed {
+    async fn done(self, pass: &Pass<'_>) -> Result<Outcome, ImportError> {
+        match self {
+            Self::Rest(outcome) => Ok(*outcome),
+            Self::First(row, take, order, problem) => first(pass, &row, (&take, &order), problem).await,
+            Self::Again(row, known, found) => again(pass, &row, &known, &found).await,
+        }
     }
 }
 
-async fn one(pass: &Pass<'_>, row: Row) -> Result<Outcome, ImportError> {
+/// Looks at a row and decides; nothing is written yet.
+async fn decide(pass: &Pass<'_>, mut row: Row) -> Result<Deed, ImportError> {
     let now = pass.now();
-    match &row.known {
-        Some(known) => again(pass, &row, known, now).await,
-        None => first(pass, &row, now).await,
+    if let Some(known) = row.known.take() {
+        let found = find(pass, &row, &known, now).await?;
+        return Ok(Deed::Again(row, known, Box::new(found)));
     }
+    let (take, seen) = match judge(pass, &row, now).await {
+        Ok(judged) => judged,
+        Err(outcome) => return Ok(Deed::Rest(outcome)),
+    };
+    Ok(match job::order(pass, &row.old, &seen, &take) {
+        Ok(order) => {
+            let problem = odd(&row, &seen, &take);
+            Deed::First(row, take, Box::new(order), problem)
+        }
+        Err(reason) => Deed::Rest(Box::new(refused(&row, reason))),
+    })
 }
 
 pub(crate) fn outcome(row: &Row, end: End) -> Outcome {
@@ -218,8 +256,8 @@ pub(crate) fn refused(row: &Row, reason: impl Into<String>) -> Outcome {
     Outcome { problem: Some(reason.into()), ..outcome(row, End::Refused) }
 }
 
-/// A row that no pass has seen.
-async fn first(pass: &Pass<'_>, row: &Row, now: Timestamp) -> Result<Outcome, ImportError> {
+/// What becomes of a row that no pass has seen, or how it ended with nothing.
+async fn judge(pass: &Pass<'_>, row: &Row, now: Timestamp) -> Result<(Take, Look), Box<Outcome>> {
     let old = &row.old;
     let terms = Terms {
         price: row.price,
@@ -228,40 +266,47 @@ async fn first(pass: &Pass<'_>, row: &Row, now: Timestamp) -> Result<Outcome, Im
         settled_only: pass.options.settled_only,
         lost: pass.options.lost,
     };
+    let refused = |reason: String| Err(Box::new(refused(row, reason)));
+    let left = || Err(Box::new(outcome(row, End::Left)));
     if terms.settled_only && row.is_in_flight() {
-        return Ok(outcome(row, End::Left));
+        return left();
     }
     if row.is_in_flight() && !is_kie(old) {
         let provider = old.provider.as_deref().unwrap_or_default();
-        return Ok(refused(row, format!("it is in flight at {provider}, which is not KIE")));
+        return refused(format!("it is in flight at {provider}, which is not KIE"));
     }
-    if row.ownerless {
-        return Ok(refused(row, "its user was not taken over"));
+    if row.account.is_none() {
+        return refused("its user was not taken over".to_owned());
     }
     let seen = look(pass, old, now).await;
-    let take = match plan(old.status, &seen, &terms) {
-        Plan::Left => return Ok(outcome(row, End::Left)),
-        Plan::Refused(reason) => return Ok(refused(row, reason)),
-        Plan::Job(take) => take,
-    };
-    let order = match job::order(pass, old, &seen, &take) {
-        Ok(order) => order,
-        Err(reason) => return Ok(refused(row, reason)),
-    };
-    let problem = odd(row, &seen, &take);
-    let mut outcome =
-        Outcome { state: Some(take.state), take: Some(take), problem, ..outcome(row, End::New) };
-    let mut job = None;
-    if let Some(account) = row.account.filter(|_| !pass.options.dry_run) {
-        let when = When { now, due: row.due };
-        let mut import = job::import(pass, old, (&order, &take), account, (row.price, when));
-        if let Err(reason) = write(pass, &mut import).await? {
-            return Ok(refused(row, reason));
-        }
-        job = import.job;
+    match plan(old.status, &seen, &terms) {
+        Plan::Left => left(),
+        Plan::Refused(reason) => refused(reason),
+        Plan::Job(take) => Ok((take, seen)),
     }
-    outcome.lost = take.lost.then(|| lost_row(row, job, money_word(row, &take)));
-    Ok(outcome)
+}
+
+/// Writes the job that a row becomes.
+async fn first(
+    pass: &Pass<'_>,
+    row: &Row,
+    (take, order): (&Take, &Order),
+    problem: Option<String>,
+) -> Result<Outcome, ImportError> {
+    let Some(account) = row.account else { return Ok(refused(row, "its user was not taken over")) };
+    let when = When { now: pass.now(), due: row.due };
+    let mut import = job::import(pass, &row.old, (order, take), account, (row.price, when));
+    if let Err(reason) = write(pass, &mut import).await? {
+        return Ok(refused(row, reason));
+    }
+    let job = import.job.filter(|_| !pass.options.dry_run);
+    Ok(Outcome {
+        state: Some(take.state),
+        take: Some(*take),
+        lost: take.lost.then(|| lost_row(row, job, money_word(row, take))),
+        problem,
+        ..outcome(row, End::New)
+    })
 }
 
 /// What a person should know of a row that is taken over.
@@ -277,7 +322,7 @@ fn odd(row: &Row, seen: &Look, take: &Take) -> Option<String> {
 /// Writes a job; what another row of the old shop has taken already is left out where the job can do without it.
 async fn write(pass: &Pass<'_>, import: &mut NewImport) -> Result<Result<(), String>, ImportError> {
     for _round in 0..3 {
-        match pass.store().import(import).await {
+        match pass.desk.import(import).await {
             Ok(true) => return Ok(Ok(())),
             Ok(false) => return Ok(Err("another import took it over at the same time".to_owned())),
             Err(StoreError::Taken { what: "order key" }) if job::forget_order_key(pass, import) => {}
@@ -301,7 +346,7 @@ fn money_word(row: &Row, take: &Take) -> &'static str {
     match (row.is_in_flight(), take.refunded.is_positive()) {
         (_, true) => "refunded",
         // Its hold was never placed: what was set aside stays available.
-        (true, false) if row.covered.is_positive() => "released",
+        (true, false) if row.price.is_positive() => "released",
         (false, false) if row.price.is_positive() => "kept",
         (true | false, false) => "none",
     }

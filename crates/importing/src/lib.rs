@@ -6,6 +6,7 @@
 
 mod again;
 mod amount;
+mod desk;
 mod generations;
 mod job;
 mod look;
@@ -15,6 +16,7 @@ mod pass;
 mod place;
 mod plan;
 mod report;
+mod seen;
 mod users;
 
 pub use models::{ModelMap, ModelMapError};

@@ -7,6 +7,7 @@ use old_shops::{OldShop, OldShopError, Read};
 use store::{Store, StoreError};
 use thiserror::Error;
 
+use crate::desk::Desk;
 use crate::report::ImportReport;
 use crate::{ImportOptions, generations, users};
 
@@ -33,6 +34,8 @@ pub enum ImportError {
 pub(crate) struct Pass<'a> {
     pub(crate) lifecycle: &'a Lifecycle,
     pub(crate) options: &'a ImportOptions,
+    /// All writing goes there.
+    pub(crate) desk: Desk<'a>,
 }
 
 impl Pass<'_> {
@@ -73,18 +76,18 @@ pub async fn import(
     options: &ImportOptions,
     mut progress: impl FnMut(u64, u64),
 ) -> Result<ImportReport, ImportError> {
-    let pass = Pass { lifecycle, options };
+    let pass = Pass { lifecycle, options, desk: Desk::new(lifecycle, options.dry_run) };
     let mut report = ImportReport::new(&options.shop, old.layout().as_str(), options.dry_run);
     let total = old.count().await?;
     progress(0, total);
-    let mut holds = users::Holds::default();
+    let mut crowd = users::Crowd::default();
     {
         let mut rows = old.users().chunks(PORTION);
         while let Some(portion) = next(&mut rows).await? {
-            users::take_over(&pass, portion, &mut holds, &mut report).await?;
+            users::take_over(&pass, portion, &mut crowd, &mut report).await?;
         }
     }
-    let mut course = generations::Course::new(holds, options.per_second);
+    let mut course = generations::Course::new(crowd.holds, options.per_second);
     let mut done = 0_u64;
     let mut rows = old.generations().chunks(PORTION);
     while let Some(portion) = next(&mut rows).await? {

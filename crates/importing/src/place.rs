@@ -22,7 +22,10 @@ pub(crate) fn place(asset: &str, media_at: &[String]) -> Place {
     if asset.starts_with("https://") || asset.starts_with("http://") {
         return Place::Source(asset.to_owned());
     }
-    Place::Unreachable("its asset_url is no address: say by --media-at what such names begin with".to_owned())
+    Place::Unreachable(
+        "its asset_url is below no --media-at and is no http(s) address: say by --media-at what such names begin with"
+            .to_owned(),
+    )
 }
 
 fn object(rest: &str) -> Place {
@@ -53,6 +56,12 @@ mod tests {
         assert_eq!(at("s3://bucket/a/b.png"), source("object:a/b.png"));
         assert_eq!(at("https://cdn.old/files/a/b.png?v=1"), source("object:a/b.png"));
         assert_eq!(at("https://elsewhere/b.png"), source("https://elsewhere/b.png"));
+    }
+
+    #[test]
+    fn what_is_below_no_prefix_is_told_as_that() {
+        let Place::Unreachable(reason) = at("s3://old-bucket/zzz.png") else { panic!("it was found") };
+        assert!(reason.contains("below no --media-at and is no http(s) address"), "{reason}");
     }
 
     #[test]

@@ -73,8 +73,8 @@ pub struct LostRow {
     pub task: Option<String>,
     /// Its price in the old shop, minor units.
     pub price: Money,
-    /// What became of the price: `refunded` or `kept` of one that was finished; `released` of one in flight, with what was
-    /// set aside; `decided` by an earlier pass; `none` where there was none.
+    /// What became of the price, now or by an earlier pass: `refunded` or `kept` of one that was finished; `released` of
+    /// one in flight, which is not charged; `none` where nothing was paid.
     pub money: &'static str,
 }
 

@@ -1,27 +1,31 @@
 //! Users become accounts; their balances enter as transfers, each by a key of its own.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use domain::{AccountId, Book, Money, Timestamp, TransferKind};
-use futures_util::{StreamExt, stream};
 use old_shops::{OldUser, Read};
 use store::{Imported, NewAccount, NewImport, NewTransfer, SourceNoun, StoreError};
 
-use crate::amount::amount;
+use crate::amount::{amount, refusal};
 use crate::pass::{ImportError, Pass, ROUBLES, row_error};
 use crate::report::{End, ImportReport};
+use crate::seen::Seen;
 
 const NOUN: &str = "user";
-
-/// Users that are written at once.
-const AT_ONCE: usize = 8;
+const TWICE: &str = "its user_id is in `users` more than once: the first row counts, this one does not";
 
 /// What the generations of a pass need of its users: what the old shop has set aside for each, as far as no generation in
-/// flight has used it up; who was refused.
+/// flight has used it up.
 #[derive(Default)]
 pub(crate) struct Holds {
     left: HashMap<String, Money>,
-    refused: HashSet<String>,
+}
+
+/// What the portions of a pass share.
+#[derive(Default)]
+pub(crate) struct Crowd {
+    pub(crate) holds: Holds,
+    seen: Seen,
 }
 
 impl Holds {
@@ -36,11 +40,6 @@ impl Holds {
             Ok(_) | Err(_) => Money::ZERO,
         }
     }
-
-    /// Whether the user was not taken over by this pass.
-    pub(crate) fn is_refused(&self, user: &str) -> bool {
-        self.refused.contains(user)
-    }
 }
 
 /// What a user has in the old shop.
@@ -50,13 +49,8 @@ pub(crate) struct Purse {
     pub(crate) total: Money,
     /// Set aside; never above the total.
     pub(crate) held: Money,
-}
-
-/// One user with what is known of it.
-struct Row {
-    user: OldUser,
-    known: Option<Imported>,
-    purse: Purse,
+    /// What the old shop says to have set aside beyond the total.
+    pub(crate) beyond: Money,
 }
 
 /// What became of one user.
@@ -72,50 +66,42 @@ struct Outcome {
 }
 
 impl Outcome {
-    fn refused(key: String, reason: String) -> Self {
-        Self { key, end: End::Refused, total: Money::ZERO, entered: Money::ZERO, problems: vec![reason] }
+    fn refused(key: String, total: Money, reason: impl Into<String>) -> Self {
+        Self { key, end: End::Refused, total, entered: Money::ZERO, problems: vec![reason.into()] }
     }
 }
 
-/// Takes a portion of users over.
+/// Takes a portion of users over, one after the other: of two that want the same, the first has it.
 pub(crate) async fn take_over(
     pass: &Pass<'_>,
     portion: Vec<Read<OldUser>>,
-    holds: &mut Holds,
+    crowd: &mut Crowd,
     report: &mut ImportReport,
 ) -> Result<(), ImportError> {
     let keys: Vec<String> = portion.iter().flatten().map(|user| user.key.clone()).collect();
     let known = pass.store().find_imported(&pass.options.shop, SourceNoun::User, &keys).await?;
     let mut known: HashMap<String, Imported> = known.into_iter().map(|one| (one.key.clone(), one)).collect();
-    let mut rows = Vec::with_capacity(portion.len());
     for read in portion {
-        rows.push(match read {
-            Err(bad) => Err(Outcome::refused(bad.key, bad.reason)),
+        let outcome = match read {
+            Err(bad) => Outcome::refused(bad.key, Money::ZERO, bad.reason),
             Ok(user) => match purse(pass, &user)? {
-                Err(reason) => Err(Outcome::refused(user.key, reason)),
+                Err(reason) => Outcome::refused(user.key, Money::ZERO, reason),
+                Ok(purse) if !crowd.seen.meet(&user.key) => Outcome::refused(user.key, purse.total, TWICE),
                 Ok(purse) => {
                     if purse.held.is_positive() {
-                        holds.left.insert(user.key.clone(), purse.held);
+                        crowd.holds.left.insert(user.key.clone(), purse.held);
                     }
-                    Ok(Row { known: known.remove(&user.key), user, purse })
+                    let known = known.remove(&user.key);
+                    one(pass, user, purse, known).await?
                 }
             },
-        });
-    }
-    let ended = stream::iter(rows).map(|row| async move {
-        match row {
-            Ok(row) => one(pass, row).await,
-            Err(refused) => Ok(refused),
-        }
-    });
-    let mut ended = std::pin::pin!(ended.buffered(AT_ONCE));
-    while let Some(outcome) = ended.next().await {
-        tell(outcome?, holds, report);
+        };
+        tell(outcome, report);
     }
     Ok(())
 }
 
-fn tell(outcome: Outcome, holds: &mut Holds, report: &mut ImportReport) {
+fn tell(outcome: Outcome, report: &mut ImportReport) {
     let Outcome { key, end, total, entered, problems } = outcome;
     report.users.count(end);
     add(&mut report.money.before, total);
@@ -125,28 +111,22 @@ fn tell(outcome: Outcome, holds: &mut Holds, report: &mut ImportReport) {
     for (place, reason) in problems.into_iter().enumerate() {
         report.problem(NOUN, &key, reason, end != End::Refused || place < last);
     }
-    if end == End::Refused {
-        holds.refused.insert(key);
-    }
 }
 
-async fn one(pass: &Pass<'_>, row: Row) -> Result<Outcome, ImportError> {
-    let Row { user, known, purse } = row;
+async fn one(
+    pass: &Pass<'_>,
+    user: OldUser,
+    purse: Purse,
+    known: Option<Imported>,
+) -> Result<Outcome, ImportError> {
     let now = pass.now();
-    let mut problems = Vec::new();
+    let mut problems = odd(pass, purse);
     // A debt cannot enter: no balance is below zero.
     let entering = purse.total.max(Money::ZERO);
-    if purse.total < Money::ZERO {
-        problems.push(format!(
-            "its balance is {}; debts are not taken over",
-            pass.currency().format(purse.total)
-        ));
-    }
     let before = known.as_ref().map_or(Money::ZERO, |known| known.amount);
     let ended = match known {
         // The same row counts for another sum when `--holds` is said otherwise.
         Some(known) if known.fingerprint == user.fingerprint && known.amount == entering => Ok(End::Same),
-        _ if pass.options.dry_run => Ok(if known.is_some() { End::Changed } else { End::New }),
         Some(known) => change(pass, &user, &known, entering, now).await?,
         None => open(pass, &user, entering, &mut problems, now).await?,
     };
@@ -160,6 +140,22 @@ async fn one(pass: &Pass<'_>, row: Row) -> Result<Outcome, ImportError> {
     Ok(Outcome { key: user.key, end, total: purse.total, entered, problems })
 }
 
+/// What a person should know of what a user has.
+fn odd(pass: &Pass<'_>, purse: Purse) -> Vec<String> {
+    let format = |amount| pass.currency().format(amount);
+    let mut told = Vec::new();
+    if purse.total < Money::ZERO {
+        told.push(format!("its balance is {}; debts are not taken over", format(purse.total)));
+    }
+    if purse.beyond.is_positive() {
+        told.push(format!(
+            "{} of its hold_rub is not in its balance and is not set aside: is `--holds` right?",
+            format(purse.beyond)
+        ));
+    }
+    told
+}
+
 /// What a user has, or why it cannot be told.
 fn purse(pass: &Pass<'_>, user: &OldUser) -> Result<Result<Purse, String>, ImportError> {
     if (user.balance.is_some() || user.hold.is_some()) && pass.currency().code() != ROUBLES {
@@ -167,7 +163,7 @@ fn purse(pass: &Pass<'_>, user: &OldUser) -> Result<Result<Purse, String>, Impor
     }
     let read = |name: &str, text: &Option<String>| match text {
         None => Ok(Money::ZERO),
-        Some(text) => amount(text, pass.currency()).ok_or_else(|| format!("{name} `{text}` is no amount")),
+        Some(text) => amount(text, pass.currency()).map_err(|reason| refusal(name, text, reason)),
     };
     let balance = match (read("balance_rub", &user.balance), read("hold_rub", &user.hold)) {
         (Ok(balance), Ok(hold)) => sum(balance, hold, pass.options.holds),
@@ -185,7 +181,9 @@ pub(crate) fn sum(balance: Money, hold: Money, holds: crate::Holds) -> Result<Pu
         crate::Holds::Inside => balance,
         crate::Holds::Beside => balance.plus(hold).map_err(|error| error.to_string())?,
     };
-    Ok(Purse { total, held: hold.min(total.max(Money::ZERO)) })
+    let covered = hold.min(total.max(Money::ZERO));
+    let beyond = hold.minus(covered).map_err(|error| error.to_string())?;
+    Ok(Purse { total, held: covered, beyond })
 }
 
 async fn open(
@@ -211,7 +209,7 @@ async fn open(
     import.transfers.extend(movement(pass, &import, entering, 1));
     let debts = problems.len();
     for _round in 0..3 {
-        match (pass.store().import(&import).await, &mut import.open) {
+        match (pass.desk.import(&import).await, &mut import.open) {
             (Err(StoreError::Taken { what: "telegram id" }), Some(account)) => {
                 account.telegram_id = None;
                 problems.push("its Telegram chat belongs to another account".to_owned());
@@ -257,7 +255,7 @@ async fn change(
     let mut import = base(pass, user, (known.account, entering), now);
     import.known = Some(known.version);
     import.transfers.extend(movement(pass, &import, difference, known.version.saturating_add(1)));
-    match pass.store().import(&import).await {
+    match pass.desk.import(&import).await {
         Err(StoreError::Short) => {
             Ok(Err("less is left of its balance here than the old shop took since the last pass".to_owned()))
         }
@@ -323,9 +321,11 @@ mod tests {
     fn a_hold_is_inside_or_beside() {
         let money = Money::from_minor;
         let inside = sum(money(100), money(30), crate::Holds::Inside).unwrap();
-        assert_eq!(inside, Purse { total: money(100), held: money(30) });
+        assert_eq!(inside, Purse { total: money(100), held: money(30), beyond: money(0) });
         let beside = sum(money(100), money(30), crate::Holds::Beside).unwrap();
-        assert_eq!(beside, Purse { total: money(130), held: money(30) });
+        assert_eq!(beside, Purse { total: money(130), held: money(30), beyond: money(0) });
+        let beyond = sum(money(20), money(30), crate::Holds::Inside).unwrap();
+        assert_eq!(beyond, Purse { total: money(20), held: money(20), beyond: money(10) });
         assert!(sum(money(1), money(-1), crate::Holds::Beside).is_err());
     }
 
@@ -340,7 +340,7 @@ mod tests {
             prop_assert!(purse.held.minor() <= hold);
             prop_assert!(purse.held <= purse.total.max(Money::ZERO));
             let left = [("u".to_owned(), purse.held)].into_iter().collect();
-            let mut holds = Holds { left, ..Holds::default() };
+            let mut holds = Holds { left };
             let mut used = 0;
             for price in prices {
                 let covered = holds.cover("u", Money::from_minor(price)).minor();

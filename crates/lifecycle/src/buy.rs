@@ -192,6 +192,7 @@ impl Lifecycle {
         if push_slots {
             // The job has its own backoff; the others may try again in the provider's next window.
             self.store().push_slots_back(self.after(Policy::SLOT_WINDOW)).await?;
+            store::fail_point!("refusal.pushed");
         }
         if open_breaker {
             let next_trial = self.after(Policy::TRIAL_EVERY);
@@ -201,10 +202,12 @@ impl Lifecycle {
                     "breaker.opened: the provider refuses our account; top it up or check the key"
                 );
             }
+            store::fail_point!("refusal.blocked");
         }
         if count {
             let at = self.ids().now();
             let health = self.store().count_refusal(&job.model, Policy::REFUSALS_OFF_SALE, at).await?;
+            store::fail_point!("refusal.counted");
             if health.off_since.is_some() {
                 tracing::error!(model = %job.model, words, "model.off_sale: the provider refuses the model");
                 self.offers.refresh(self.store(), at).await?;

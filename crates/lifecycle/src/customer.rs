@@ -45,6 +45,12 @@ pub enum CustomerError {
         /// What the account has.
         available: Money,
     },
+    /// The account has as many open jobs as it may.
+    #[error("too many generations are open")]
+    TooManyOpen {
+        /// The limit.
+        limit: u32,
+    },
     /// The database.
     #[error("the act could not be written")]
     Store(#[from] StoreError),
@@ -81,7 +87,9 @@ impl Lifecycle {
         if !sold || job.deadline_at.is_some_and(|deadline| deadline <= self.ids().now()) {
             return Err(CustomerError::DraftExpired);
         }
-        let draft = self.draft(&job).unclaimed().moved(Event::Confirmed).map_err(StepError::from)?;
+        let mut draft = self.draft(&job).unclaimed().moved(Event::Confirmed).map_err(StepError::from)?;
+        let limit = self.policy.max_open_jobs;
+        draft.step.open_jobs = Some(limit);
         match self.write(&draft.source("customer")).await {
             Ok(_) => match self.own_job(id, scope).await? {
                 // The customer's other device was faster.
@@ -93,6 +101,7 @@ impl Lifecycle {
                 let available = account.map_or(Money::ZERO, |account| account.available);
                 Err(CustomerError::Short { required: job.price, available })
             }
+            Err(StepError::Store(StoreError::TooManyOpen)) => Err(CustomerError::TooManyOpen { limit }),
             Err(error) => Err(error.into()),
         }
     }

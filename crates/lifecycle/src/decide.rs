@@ -67,16 +67,16 @@ impl Lifecycle {
         let job = self.store().find_job(id, Scope::All).await?.ok_or(DecideError::NotFound)?;
         match decision {
             Decision::Adopt { task_id } => self.adopt_by_order(&job, task_id, reason).await?,
-            Decision::Resend => self.order(&job, Event::ResendOrdered, reason).await?,
-            Decision::Release => self.order(&job, Event::ReleaseOrdered, reason).await?,
+            Decision::Resend => self.order(&job, (Event::ResendOrdered, "resend"), reason).await?,
+            Decision::Release => self.order(&job, (Event::ReleaseOrdered, "release"), reason).await?,
         }
         self.store().find_job(id, Scope::All).await?.ok_or(DecideError::NotFound)
     }
 
-    async fn order(&self, job: &Job, event: Event, reason: &str) -> Result<(), DecideError> {
+    async fn order(&self, job: &Job, (event, word): (Event, &str), reason: &str) -> Result<(), DecideError> {
         require_unclear(job)?;
         let mut draft = self.draft(job).unclaimed().moved(event).map_err(StepError::from)?.source("operator");
-        draft.note(decided(&format!("{event:?}"), reason));
+        draft.note(decided(word, reason));
         match self.write(&draft).await? {
             Recorded::Applied => Ok(()),
             Recorded::Stale => Err(DecideError::WrongState { state: job.state }),
@@ -87,6 +87,7 @@ impl Lifecycle {
         let Some(number) = self.fitting_attempt(job, task_id).await? else { return Ok(()) };
         // Before the deed: a process that is killed in between leaves a trace of what was wanted.
         self.store().note(job.id, &[decided("adopt", reason)], self.ids().now()).await?;
+        store::fail_point!("resolve.noted");
         match self.store().save_task(job.id, number, task_id, self.ids().now()).await? {
             TaskSaved::Saved | TaskSaved::Known => Ok(()),
             TaskSaved::Taken => Err(DecideError::Taken),
@@ -135,6 +136,7 @@ impl Lifecycle {
         };
         // The trace comes first, as with every deed.
         self.store().note(id, &[decided("retry", reason)], now).await?;
+        store::fail_point!("retry.noted");
         self.store().wake_job(&wake).await
     }
 }

@@ -2,21 +2,28 @@
 
 use std::time::Duration;
 
-use delivery::{Message, Outcome};
+use delivery::{Channel, Message, Outcome};
 use domain::{Delivery, Scope};
 use store::DeliveryResult;
 
 use crate::{Lifecycle, StepError};
 
-/// A channel that is not set up in this process may be in another one.
-const OTHER_PROCESS: Duration = Duration::from_mins(1);
 /// How long a slow receiver's messages wait for those of others; up to twice that.
 const OTHERS_FIRST: Duration = Duration::from_secs(30);
 
 impl Lifecycle {
-    /// Makes one try of a delivery that the caller has claimed.
+    /// The channels that are set up in this process; others wait for a process that has them.
+    pub fn channels(&self) -> Vec<domain::Channel> {
+        self.ports.channels.iter().map(|channel| channel.kind()).collect()
+    }
+
+    /// Makes one try of a delivery that the caller has claimed; one of a channel that is not here is left to its lease.
     pub async fn deliver(&self, delivery: &Delivery) -> Result<(), StepError> {
-        let result = self.try_delivery(delivery).await?;
+        let Some(channel) = self.ports.channels.iter().find(|channel| channel.kind() == delivery.channel)
+        else {
+            return Ok(());
+        };
+        let result = self.try_delivery(delivery, &**channel).await?;
         store::fail_point!("deliver.sent");
         let at = self.ids().now();
         if !self.store().record_delivery(delivery, &result, at).await? {
@@ -39,12 +46,11 @@ impl Lifecycle {
         Ok(())
     }
 
-    async fn try_delivery(&self, delivery: &Delivery) -> Result<DeliveryResult, StepError> {
-        let Some(channel) = self.ports.channels.iter().find(|channel| channel.kind() == delivery.channel)
-        else {
-            let error = format!("no {} channel is set up in this process", delivery.channel);
-            return Ok(DeliveryResult::Postponed { at: self.after(OTHER_PROCESS), error });
-        };
+    async fn try_delivery(
+        &self,
+        delivery: &Delivery,
+        channel: &dyn Channel,
+    ) -> Result<DeliveryResult, StepError> {
         let Some(job) = self.store().find_job(delivery.job, Scope::All).await? else {
             return Ok(DeliveryResult::Dead { error: "the job is gone".to_owned() });
         };
@@ -75,9 +81,6 @@ fn log_result(delivery: &Delivery, result: DeliveryResult) {
         }
         DeliveryResult::Retry { error, .. } => {
             tracing::warn!(%job, %account, %channel, error, attempts = delivery.attempts, "delivery.failed");
-        }
-        DeliveryResult::Postponed { error, .. } => {
-            tracing::debug!(%job, %account, %channel, error, "delivery.postponed");
         }
         DeliveryResult::Dead { error } => {
             tracing::error!(%job, %account, %channel, error, "delivery.dead");

@@ -94,6 +94,11 @@ impl Lifecycle {
         Ok(u64::try_from(ids.len()).unwrap_or(u64::MAX))
     }
 
+    /// What a difference that was just measured makes for the clock of this process's machine, from which ours was moved.
+    pub fn of_machine(&self, skew: Skew) -> Skew {
+        Skew { micros: skew.micros.saturating_add(self.ids().clock.moved_micros()) }
+    }
+
     /// Measures the offset to the database's clock.
     pub async fn measure_skew(&self) -> Result<Skew, StoreError> {
         let before = self.ids().now();

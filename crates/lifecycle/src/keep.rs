@@ -56,7 +56,7 @@ pub(crate) struct OtherLinks {
     /// Where the record says now that the result is, if that is somewhere else.
     moved: Option<String>,
     /// The provider could not be asked for all of them: nothing is lost yet.
-    unasked: bool,
+    pub(crate) unasked: bool,
 }
 
 impl Lifecycle {
@@ -101,9 +101,12 @@ impl Lifecycle {
                 tracing::error!(error = %words, "storage.trouble: outputs wait until our storage takes them");
                 self.failed(job, asset, &words, Fault::Passing).await
             }
-            KeepError::Blocked(words) | KeepError::Storage(words) => self.lost(job, asset, &words).await,
+            KeepError::Blocked(words) => self.lost(job, asset, (&words, asset.source_url.is_some())).await,
+            KeepError::Storage(words) => self.lost(job, asset, (&words, false)).await,
             // What is neither priced nor counted does not hold the job up.
-            error if asset.role == AssetRole::Extra => self.lost(job, asset, &error.to_string()).await,
+            error if asset.role == AssetRole::Extra => {
+                self.lost(job, asset, (&error.to_string(), false)).await
+            }
             error => {
                 let links = self.fetch_anew(job, asset).await;
                 match links.outcome {
@@ -116,7 +119,7 @@ impl Lifecycle {
                 }
                 let passing = links.unasked || matches!(error, KeepError::Source(_));
                 if out_of_time || (!passing && self.is_given_up(asset)) {
-                    return self.lost(job, asset, &error.to_string()).await;
+                    return self.lost(job, asset, (&error.to_string(), false)).await;
                 }
                 let fault =
                     if passing { Fault::Passing } else { Fault::Theirs { moved: links.moved.as_deref() } };
@@ -212,8 +215,15 @@ impl Lifecycle {
         Ok(if written { Tried::Again { tries } } else { Tried::Stale })
     }
 
-    async fn lost(&self, job: &Job, asset: &Asset, words: &str) -> Result<Tried, StepError> {
-        let written = self.store().asset_lost(asset.id, job.fence, words, self.ids().now()).await?;
+    /// `blocked`: whether its address may not be reached.
+    async fn lost(
+        &self,
+        job: &Job,
+        asset: &Asset,
+        (words, blocked): (&str, bool),
+    ) -> Result<Tried, StepError> {
+        let at = self.ids().now();
+        let written = self.store().asset_lost(asset.id, job.fence, words, blocked, at).await?;
         if written && asset.role == AssetRole::Output {
             tracing::error!(job = %job.id, asset = %asset.id, words, "output.lost");
         }

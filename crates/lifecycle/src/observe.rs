@@ -355,10 +355,16 @@ fn has_results(record: &TaskRecord) -> bool {
 
 /// The provider's raw word, counted.
 fn word_entry(record: &TaskRecord) -> NewEntry {
-    NewEntry {
+    let read = NewEntry {
         source: "provider",
         event: "record.read",
         detail: Some(record.raw_word.clone()),
         fold: Some(format!("record.read:{}", record.raw_word)),
+    };
+    if record.word != TaskWord::Unknown {
+        return read;
     }
+    // The overview looks for it by this name, `store::UNKNOWN_WORD`.
+    let fold = Some(format!("record.unknown_word:{}", record.raw_word));
+    NewEntry { event: "record.unknown_word", fold, ..read }
 }

@@ -36,6 +36,7 @@ impl<'a> Draft<'a> {
             assets: Vec::new(),
             deliveries: Vec::new(),
             timeline: Vec::new(),
+            open_jobs: None,
         };
         Self {
             job,

@@ -59,8 +59,8 @@ pub trait Vault: Send + Sync {
     async fn answers(&self, source: &str) -> Result<(), KeepError>;
     /// Writes bytes of our own.
     async fn write(&self, object: &str, content_type: &str, bytes: Bytes) -> Result<Kept, KeepError>;
-    /// The length of an object in bytes; none if it is not there.
-    async fn size(&self, object: &str) -> Result<Option<u64>, KeepError>;
+    /// Reads an object whole: its length and SHA-256; none if it is not there.
+    async fn digest(&self, object: &str) -> Result<Option<(u64, [u8; 32])>, KeepError>;
     /// Opens an object for reading.
     async fn read(&self, object: &str, content_type: &str, bytes: u64) -> Result<SourceFile, KeepError>;
     /// Deletes objects; one that is not there is no error.

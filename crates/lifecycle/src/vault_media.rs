@@ -120,9 +120,9 @@ impl Vault for MediaVault {
         })
     }
 
-    async fn size(&self, object: &str) -> Result<Option<u64>, KeepError> {
-        match self.store.head(object).await {
-            Ok(info) => Ok(Some(info.bytes)),
+    async fn digest(&self, object: &str) -> Result<Option<(u64, [u8; 32])>, KeepError> {
+        match self.store.digest(object).await {
+            Ok(digest) => Ok(Some(digest)),
             Err(MediaError::NotFound { .. }) => Ok(None),
             Err(error) => Err(KeepError::Storage(error_chain(&error))),
         }
@@ -164,7 +164,9 @@ fn keep_error(error: &CopyError) -> KeepError {
         CopyError::Gone { .. } => KeepError::Gone(words),
         CopyError::Unusable { .. } | CopyError::TooLarge { .. } => KeepError::Unusable(words),
         CopyError::Blocked { .. } => KeepError::Blocked(words),
-        CopyError::Storage(_) => KeepError::Storage(words),
+        // Whose trouble it is, our own error says.
+        CopyError::Storage(trouble) => KeepError::Storage(error_chain(trouble)),
+        CopyError::Source(trouble) => KeepError::Source(error_chain(trouble)),
         _ => KeepError::Source(words),
     }
 }

@@ -203,7 +203,8 @@ impl Worker {
         }
         let limit = room(&self.delivery_slots).min(most.saturating_sub(claimed));
         if limit > 0 {
-            for delivery in lifecycle.store().claim_deliveries(now, lease_until, limit).await? {
+            let channels = lifecycle.channels();
+            for delivery in lifecycle.store().claim_deliveries(&channels, now, lease_until, limit).await? {
                 store::fail_point!("worker.claimed_delivery");
                 claimed = claimed.saturating_add(1);
                 self.start_delivery(delivery).await;
@@ -274,16 +275,16 @@ impl Worker {
 
     async fn show_life(&self) {
         let lifecycle = &self.lifecycle;
-        let seen = lifecycle.store().heartbeat(&self.options.name, lifecycle.ids().now()).await;
+        let skew = lifecycle.measure_skew().await.ok();
+        let of_machine = skew.map(|skew| lifecycle.of_machine(skew).micros);
+        let seen = lifecycle.store().heartbeat(&self.options.name, lifecycle.ids().now(), of_machine).await;
         if let Err(error) = seen {
             tracing::warn!(error = &error as &dyn std::error::Error, "heartbeat.failed");
         }
         if let Err(error) = lifecycle.offers().refresh(lifecycle.store(), lifecycle.ids().now()).await {
             tracing::warn!(error = &error as &dyn std::error::Error, "offers.not_refreshed");
         }
-        if let Ok(skew) = lifecycle.measure_skew().await
-            && skew.is_alarming()
-        {
+        if let Some(skew) = skew.filter(|skew| skew.is_alarming()) {
             tracing::error!(
                 skew_ms = skew.micros / 1000,
                 "clock.skew: the database's clock differs from ours"

@@ -118,11 +118,12 @@ impl Layout {
         }
     }
 
-    /// What a word of `status` means in this layout; none for a word that it does not have. Nothing is guessed.
+    /// What a word of `status` means in this layout; none for a word that it does not have. Nothing is guessed; only blanks
+    /// around it and the case of its letters (ASCII) do not count.
     #[expect(clippy::match_same_arms, reason = "one line for each word of each layout")]
     pub fn status(self, word: &str) -> Option<OldStatus> {
         use OldStatus::{Canceled, Draft, Failed, Succeeded, Waiting, Working};
-        Some(match (self, word) {
+        Some(match (self, &*word.trim().to_ascii_lowercase()) {
             (Self::Generations, "queued") => Waiting,
             (Self::Generations, "generating") => Working,
             (Self::Generations, "success" | "completed") => Succeeded,
@@ -183,9 +184,13 @@ mod tests {
     fn every_word_of_a_layout_has_a_meaning_and_no_other_word_has() {
         for layout in Layout::ALL {
             for word in layout.words().split(',').map(str::trim) {
-                assert!(layout.status(word).is_some(), "{}: {word}", layout.as_str());
+                let meaning = layout.status(word);
+                assert!(meaning.is_some(), "{}: {word}", layout.as_str());
+                for same in [word.to_ascii_uppercase(), format!(" {word}\n")] {
+                    assert_eq!(layout.status(&same), meaning, "{}: {same}", layout.as_str());
+                }
             }
-            for word in ["", "Queued", "unknown", " done", "refunded"] {
+            for word in ["", "Que ued", "unknown", "-done", "refunded", "DÖNE"] {
                 assert_eq!(layout.status(word), None, "{}: {word}", layout.as_str());
             }
             assert_eq!(layout.as_str().parse(), Ok(layout));

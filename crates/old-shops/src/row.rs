@@ -44,7 +44,7 @@ pub struct OldGeneration {
     pub key: String,
     /// The shop's id of its owner.
     pub user: String,
-    /// The word of `status`.
+    /// The word of `status`, in lower case.
     pub word: String,
     /// What the word means.
     pub status: OldStatus,
@@ -114,7 +114,7 @@ pub(crate) fn read_generation(layout: Layout, cells: &Cells) -> Result<OldGenera
     })?;
     Ok(OldGeneration {
         user: reader.required(Column::User as usize, "user_id")?,
-        word: status_word,
+        word: status_word.to_ascii_lowercase(),
         status,
         kind: word(Column::Kind)?,
         model: word(Column::Model)?,

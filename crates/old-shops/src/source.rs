@@ -57,7 +57,8 @@ impl OldShop {
         Ok(count.unsigned_abs())
     }
 
-    /// Every user: those of `users`, and those whom only a generation names; by key.
+    /// Every user: those of `users`, and those whom only a generation names; by key, and rows with one key always in one
+    /// order.
     pub fn users(&mut self) -> BoxStream<'_, Result<Read<OldUser>, OldShopError>> {
         let sql = self.users_sql();
         self.database.rows(sql).map_ok(|cells| read_user(&cells)).boxed()
@@ -112,7 +113,8 @@ impl OldShop {
             "select a.k, {balance}, {hold}, c.low, c.high from ( \
                select cast(\"{key}\" as text) as k from users union \
                select cast(user_id as text) from \"{table}\" where user_id is not null) a \
-             left join users u on cast(u.\"{key}\" as text) = a.k left join ({of_rows}) c on c.k = a.k order by a.k"
+             left join users u on cast(u.\"{key}\" as text) = a.k left join ({of_rows}) c on c.k = a.k \
+             order by 1, 2, 3"
         )
     }
 }

@@ -1,7 +1,7 @@
 //! Accounts, tokens and money by an operator's hand.
 
 use anyhow::{Context, bail};
-use domain::{AccountId, Currency, Job, Money, Role, TokenId};
+use domain::{AccountId, Book, Currency, Job, Money, Role, TokenId};
 use ledger::{Adjustment, Ids, Refund, TopUp};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
@@ -32,7 +32,7 @@ pub struct TokenAdded {
 pub struct Moved {
     /// Its id.
     pub transfer: String,
-    /// Minor units.
+    /// Minor units; below zero if it left the account.
     pub amount: Money,
     /// Whether the key had been used for the same movement before.
     pub replayed: bool,
@@ -189,5 +189,9 @@ async fn moved(store: &dyn Store, account: AccountId, credited: Credited) -> any
     };
     let first = transfers.first().context("a movement without a transfer")?;
     let available = store.find_account(account).await?.map_or(Money::ZERO, |account| account.available);
-    Ok(Moved { transfer: first.id.to_string(), amount: first.amount, replayed, available })
+    let amount = match first.debit {
+        Book::Available => Money::ZERO.minus(first.amount)?,
+        _ => first.amount,
+    };
+    Ok(Moved { transfer: first.id.to_string(), amount, replayed, available })
 }

@@ -1,6 +1,6 @@
 //! Is everything that the shop needs there?
 
-use lifecycle::{Lifecycle, Skew};
+use lifecycle::Lifecycle;
 use media::MediaStore;
 use serde::Serialize;
 
@@ -28,18 +28,18 @@ impl Check {
     }
 }
 
-/// Looks at database, schema, clock, storage and catalogue; `skew` is that of the process's own clock. What only the caller
-/// can reach (KIE's account, the public address) it adds itself.
-pub async fn check(lifecycle: &Lifecycle, media: &MediaStore, skew: Skew) -> Vec<Check> {
+/// Looks at database, schema, this machine's clock, storage and catalogue. What only the caller can reach (KIE's account,
+/// the public address) it adds itself.
+pub async fn check(lifecycle: &Lifecycle, media: &MediaStore) -> Vec<Check> {
     let store = lifecycle.store();
     let schema = store.schema_version().await.map(|version| format!("version {version}"));
-    let off = skew.micros / 1000;
-    let clock = if skew.is_alarming() {
-        Err(format!(
+    let skew = lifecycle.measure_skew().await.map(|skew| lifecycle.of_machine(skew));
+    let clock = match skew.map(|skew| (skew.is_alarming(), skew.micros / 1000)) {
+        Ok((false, off)) => Ok(format!("{off} ms from the database's")),
+        Ok((true, off)) => Err(format!(
             "the database's clock differs by {off} ms: leases need them within 2 s; set up NTP on both"
-        ))
-    } else {
-        Ok(format!("{off} ms from the database's"))
+        )),
+        Err(error) => Err(format!("the database's clock cannot be measured: {error}")),
     };
     let catalogue = lifecycle.offers().catalogue();
     let faults = catalogue.faults().len();

@@ -7,7 +7,8 @@ use std::path::Path;
 
 use anyhow::{Context, ensure};
 use domain::{
-    Account, AccountId, Asset, AssetId, AssetRole, AssetState, Currency, Delivery, Job, Scope, Timestamp,
+    Account, AccountId, Asset, AssetId, AssetRole, AssetState, Currency, Delivery, Job, JobId, Scope,
+    Timestamp, Transfer,
 };
 use futures_util::TryStreamExt;
 use media::MediaStore;
@@ -37,6 +38,8 @@ pub struct ExportReport {
     pub bytes: u64,
     /// Files whose bytes could not be had, and why; the first thousand.
     pub missing: Vec<(AssetId, String)>,
+    /// Jobs whose rows cannot be read, and that are not in the manifest; the first thousand.
+    pub unreadable: Vec<JobId>,
 }
 
 /// Writes everything that an account ordered, uploaded and paid to the new file `out`; files under `files/` and
@@ -44,7 +47,7 @@ pub struct ExportReport {
 ///
 /// # Errors
 /// When there is no such account, `out` is there already or cannot be written, or the database fails. A file that cannot
-/// be had is in the report and has no name in the manifest.
+/// be had is in the report and has no name in the manifest; a job that cannot be read is in the report alone.
 pub async fn export(
     store: &dyn Store,
     media: &MediaStore,
@@ -63,6 +66,7 @@ pub async fn export(
     let zip = ZipFile::create(out)?;
     let mut export = Export { store, media, zip, currency, report: ExportReport::default(), tell };
     export.all(&owner, now).await?;
+    export.report.unreadable = store.unreadable_jobs_of(account).await?;
     let Export { zip, report, .. } = export;
     zip.finish(out).await?;
     Ok(report)
@@ -104,10 +108,12 @@ impl Export<'_> {
             let ids: Vec<_> = page.iter().map(|job| job.id).collect();
             let assets = self.store.assets_of(&ids).await?;
             let deliveries = self.store.deliveries_of(&ids).await?;
+            let transfers = self.store.transfers_of(&ids).await?;
             for job in &page {
                 let own = assets.iter().filter(|asset| asset.job == Some(job.id));
                 let told: Vec<_> = deliveries.iter().filter(|one| one.job == job.id).cloned().collect();
-                let entry = self.job(job, own, &told).await?;
+                let moved: Vec<_> = transfers.iter().filter(|one| one.job == Some(job.id)).cloned().collect();
+                let entry = self.job(job, own, (&moved, &told)).await?;
                 self.item(&entry, &mut first).await?;
                 self.report.jobs = self.report.jobs.saturating_add(1);
             }
@@ -118,16 +124,14 @@ impl Export<'_> {
         &mut self,
         job: &Job,
         assets: impl Iterator<Item = &'a Asset>,
-        deliveries: &[Delivery],
+        (transfers, deliveries): (&[Transfer], &[Delivery]),
     ) -> anyhow::Result<JobEntry> {
         let mut outputs = Vec::new();
         for asset in assets {
             let name = format!("files/{}/{}-{}", job.id, asset.role, asset.index.saturating_add(1));
             outputs.push(self.file(asset, &name).await?);
         }
-        let filter = TransferFilter { job: Some(job.id), limit: PAGE, ..TransferFilter::default() };
-        let transfers = self.store.list_transfers(&filter).await?;
-        let receipt = ledger::job_receipt(job, &transfers, deliveries, &self.currency);
+        let receipt = ledger::job_receipt(job, transfers, deliveries, &self.currency);
         Ok(JobEntry::new(job, outputs, receipt))
     }
 

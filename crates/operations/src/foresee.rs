@@ -1,14 +1,15 @@
 //! What a change would do, looked up before anybody is asked: what is refused here would be refused then, in the same words.
 
 use anyhow::{Context, bail, ensure};
-use domain::{Account, AccountId, DeliveryState, Job, JobState, Role};
-use ledger::{Adjustment, Ids, Movement, Refund, TopUp};
+use domain::{Account, AccountId, Delivery, DeliveryState, Job, JobState, Money, Role, Timestamp};
+use ledger::{Adjustment, Ids, LedgerError, Movement, Refund, TopUp};
 use lifecycle::{Decision, Lifecycle, RetryPlan};
 use serde::Serialize;
 use serde_json::{Value, json};
-use store::{Delta, Store, StoreError};
+use store::{Delta, JobFilter, Store, StoreError};
 
 use crate::accounts::currency;
+use crate::words::{MoneyForm, counted};
 
 /// A change that an operator wants.
 pub enum Deed<'a> {
@@ -26,6 +27,8 @@ pub enum Deed<'a> {
     Adjust(AccountId, &'a str, &'a str),
     /// A balance is set to what the account's transfers make.
     Recount(AccountId),
+    /// An account is closed, and forgets what names a person.
+    Erase(AccountId),
     /// A token is made.
     Token(AccountId, Role),
     /// An account is opened: the shop's own id of the customer, the linked chat, and what it is called here.
@@ -64,8 +67,9 @@ pub async fn foresee(store: &dyn Store, ids: &Ids, deed: &Deed<'_>) -> anyhow::R
     match deed {
         Deed::Decide(lifecycle, job, decision) => decide(lifecycle, job, decision).await,
         Deed::Retry(lifecycle, job) => retry(lifecycle, job).await,
-        Deed::Redeliver(job) => redeliver(store, job).await,
+        Deed::Redeliver(job) => redeliver(store, job, ids.now()).await,
         Deed::Recount(account) => recount(store, *account).await,
+        Deed::Erase(account) => erase(store, *account).await,
         Deed::Token(account, role) => {
             let id = open_account(store, *account).await?.id;
             Ok(format!("make a token for account {id} with the role {role}").into())
@@ -161,28 +165,57 @@ async fn retry(lifecycle: &Lifecycle, job: &Job) -> anyhow::Result<Foreseen> {
         }
         RetryPlan::Wake => Ok(format!("wake job {id} ({state}): a worker takes its next step").into()),
         RetryPlan::Fetch(files) => {
-            let would = format!("fetch {} files of job {id} ({state}) again", files.len());
+            let would =
+                format!("fetch {} of job {id} ({state}) again", counted(files.len(), "file", "files"));
             Ok(Foreseen { would, done_before: false, details: json!({ "files": files }) })
         }
         RetryPlan::Nothing => {
             bail!("job {id} is {state}, and everything that it stored is there: nothing is left to do for it")
         }
+        RetryPlan::NoOutput => bail!(
+            "job {id} is {state}, but no row of it says that an output is stored, so nothing says what to fetch: only a \
+             backup brings it back, else `refund {id}`"
+        ),
+        RetryPlan::Deleted => bail!("job {id} is {state}, and everything that it stored was deleted"),
     }
 }
 
-async fn redeliver(store: &dyn Store, job: &Job) -> anyhow::Result<Foreseen> {
+/// By the rule of [`store::DeliveryStore::redeliver`].
+async fn redeliver(store: &dyn Store, job: &Job, now: Timestamp) -> anyhow::Result<Foreseen> {
     let deliveries = store.deliveries_of(&[job.id]).await?;
-    let is_over = |state| matches!(state, DeliveryState::Done | DeliveryState::Dead);
-    let count = deliveries.iter().filter(|delivery| is_over(delivery.state)).count();
-    ensure!(!deliveries.is_empty(), "job {} has no deliveries: nobody asked to be told of it", job.id);
-    ensure!(count > 0, "the deliveries of job {} are still on their way: see `job {}`", job.id, job.id);
-    let would = format!("send {count} deliveries of job {} again", job.id);
+    let is_moved = |delivery: &&Delivery| match (delivery.state, delivery.wake_at) {
+        (DeliveryState::Done | DeliveryState::Dead, _) | (DeliveryState::Pending, None) => true,
+        (DeliveryState::Pending, Some(at)) => delivery.attempts > 0 && at > now,
+    };
+    let count = deliveries.iter().filter(is_moved).count();
+    let (id, asked) = (job.id, job.recipients.len());
+    if deliveries.is_empty() {
+        ensure!(asked > 0, "job {id} has no deliveries: nobody asked to be told of it");
+        ensure!(job.state.is_final(), "job {id} is {}: its deliveries are made when it is over", job.state);
+        bail!(
+            "job {id} has no deliveries, though {asked} recipients asked to be told of it: their rows are gone, and only a \
+             backup brings them back"
+        );
+    }
+    ensure!(count > 0, "the deliveries of job {id} are still on their way: see `job {id}`");
+    let would = format!("send {} of job {} again", counted(count, "delivery", "deliveries"), job.id);
     Ok(Foreseen { would, done_before: false, details: json!({ "deliveries": count }) })
 }
 
 async fn money(store: &dyn Store, ids: &Ids, movement: Movement<'_>) -> anyhow::Result<Foreseen> {
     let currency = currency(store).await?;
-    let foreseen = ledger::foresee(store, ids, &movement).await?;
+    let account = match &movement {
+        Movement::TopUp(one) => one.account,
+        Movement::Adjust(one) => one.account,
+        Movement::Refund(one) => one.job.account,
+    };
+    let foreseen = match ledger::foresee(store, ids, &movement).await {
+        // The account was found before: it is closed.
+        Err(LedgerError::Store(StoreError::NotFound { .. })) => {
+            bail!("account {account} is closed: nothing more can be given to it")
+        }
+        foreseen => foreseen?,
+    };
     let amount = currency.format(foreseen.amount);
     let words = match &movement {
         Movement::TopUp(one) => format!("credit {amount} to account {}", one.account),
@@ -202,7 +235,7 @@ async fn recount(store: &dyn Store, account: AccountId) -> anyhow::Result<Forese
         (Delta { available: available.minor(), held: held.minor() }, ledger::fold(store, id).await?);
     if after.available < 0 {
         let currency = currency(store).await?;
-        let missing = currency.format(domain::Money::from_minor(after.available.saturating_neg()));
+        let missing = currency.format(Money::from_minor(after.available.saturating_neg()));
         let number = missing.split(' ').next().unwrap_or_default();
         bail!(
             "account {id} spent {missing} more than its transfers ever brought: `account adjust {id} +{number} --key KEY`, \
@@ -210,10 +243,54 @@ async fn recount(store: &dyn Store, account: AccountId) -> anyhow::Result<Forese
         );
     }
     let would = format!(
-        "set the balance of account {id} to what its transfers make: available {} → {}, held {} → {} (minor units)",
-        before.available, after.available, before.held, after.held
+        "set the balance of account {id} to what its transfers make: {}",
+        recounted_text(&MoneyForm::of(store).await?, before, after)
     );
     let side = |delta: Delta| json!({ "available": delta.available, "held": delta.held });
     let details = json!({ "before": side(before), "after": side(after) });
     Ok(Foreseen { would, done_before: before == after, details })
+}
+
+/// Both balances of an account before and after they were counted anew.
+pub fn recounted_text(form: &MoneyForm, before: Delta, after: Delta) -> String {
+    let text = |minor| form.text(Money::from_minor(minor));
+    format!(
+        "available {} → {}, held {} → {}",
+        text(before.available),
+        text(after.available),
+        text(before.held),
+        text(after.held)
+    )
+}
+
+/// Open jobs of a closed account go on, and their money is decided as that of others: whoever closes it knows of both.
+async fn erase(store: &dyn Store, account: AccountId) -> anyhow::Result<Foreseen> {
+    const STATES: [JobState; 6] = [
+        JobState::Draft,
+        JobState::Pending,
+        JobState::Submitting,
+        JobState::Unclear,
+        JobState::Running,
+        JobState::Storing,
+    ];
+    /// More are not counted.
+    const COUNTED: u32 = 1000;
+    let Account { id, available, held, closed_at, .. } = existing(store, account).await?;
+    let filter = JobFilter {
+        account: Some(id),
+        states: STATES.to_vec(),
+        with_hidden: true,
+        limit: COUNTED,
+        ..JobFilter::default()
+    };
+    let open = store.list_jobs(&filter).await?.len();
+    let more = if u32::try_from(open).is_ok_and(|open| open < COUNTED) { "" } else { "at least " };
+    let (form, jobs) = (MoneyForm::of(store).await?, counted(open, "open job", "open jobs"));
+    let would = format!(
+        "close account {id} and remove its name, chat, tokens and prompts; it has {} available and {} held, and {more}{jobs}",
+        form.text(available),
+        form.text(held)
+    );
+    let details = json!({ "available": available, "held": held, "open_jobs": open });
+    Ok(Foreseen { would, done_before: closed_at.is_some(), details })
 }

@@ -1,11 +1,15 @@
 //! All there is to know of one job.
 
-use domain::{Asset, AssetId, Delivery, Job, Money, Scope, TimelineEntry, Timestamp, Transfer};
+use domain::{
+    AccountId, Asset, AssetId, Book, Channel, Delivery, Job, JobId, Money, Recipient, Scope, TimelineEntry,
+    Timestamp, Transfer, TransferId,
+};
 use lifecycle::Provider;
 use serde::Serialize;
 use store::{Store, StoreError, TransferFilter};
 
-use crate::waiting::{JobRow, job_row, waits_for};
+use crate::waiting::{JobRow, breaker_for, job_row, waits_for};
+use crate::words::shown_address;
 
 /// One attempt.
 #[derive(Debug, Clone, Serialize)]
@@ -33,6 +37,8 @@ pub struct OutputReport {
     pub object: String,
     /// Length.
     pub bytes: Option<u64>,
+    /// When the bytes were deleted, or given up; the row keeps its state.
+    pub deleted_at: Option<Timestamp>,
     /// Failed tries.
     pub tries: u32,
     /// What the last failed try met.
@@ -50,10 +56,23 @@ pub struct DeliveryReport {
     pub event: domain::DeliveryEvent,
     /// Where it stands.
     pub state: domain::DeliveryState,
+    /// Where, without what may be secret in it.
+    pub address: String,
     /// Tries.
     pub attempts: u32,
+    /// When it is tried next.
+    pub next_at: Option<Timestamp>,
     /// What the last failed try met.
     pub last_error: Option<String>,
+}
+
+/// Who is told when the job is over.
+#[derive(Debug, Clone, Serialize)]
+pub struct RecipientReport {
+    /// How.
+    pub channel: Channel,
+    /// Where, without what may be secret in it.
+    pub address: String,
 }
 
 /// What became of the money, minor units.
@@ -72,14 +91,33 @@ pub struct JobMoney {
 /// One movement of money.
 #[derive(Debug, Clone, Serialize)]
 pub struct TransferLine {
+    /// Its id.
+    pub id: TransferId,
     /// Why.
     pub kind: domain::TransferKind,
+    /// The job that it belongs to.
+    pub job: Option<JobId>,
+    /// The book that gave.
+    pub from: Book,
+    /// The book that took.
+    pub to: Book,
     /// Minor units.
     pub amount: Money,
     /// What makes it happen once.
     pub key: String,
+    /// A person's or the rule's reason.
+    pub reason: Option<String>,
     /// When.
     pub at: Timestamp,
+}
+
+/// A page of an account's movements of money, newest first.
+#[derive(Debug, Clone, Serialize)]
+pub struct AccountTransfers {
+    /// The movements.
+    pub transfers: Vec<TransferLine>,
+    /// What to ask for to read on; none if these were the oldest.
+    pub before: Option<TransferId>,
 }
 
 /// One line of the history.
@@ -123,6 +161,12 @@ pub struct JobReport {
     pub job: JobRow,
     /// Whether it is a gift.
     pub gift: bool,
+    /// The prompt.
+    pub prompt: Option<String>,
+    /// The input of the model.
+    pub input: serde_json::Value,
+    /// Who is told.
+    pub recipients: Vec<RecipientReport>,
     /// What became of the money.
     pub money: JobMoney,
     /// Attempts.
@@ -181,10 +225,15 @@ pub async fn job_report(
         (None, _) => None,
     };
     let (timeline, files) = (store.timeline(job.id).await?, store.assets_of(&[job.id]).await?);
-    let waits = waits_for(job, &timeline, &files.iter().collect::<Vec<_>>(), now);
+    let breaker = breaker_for(store, std::slice::from_ref(job)).await?;
+    let own: Vec<_> = files.iter().collect();
+    let waits = waits_for(job, &timeline, &own, (breaker.as_ref(), now));
     Ok(JobReport {
         job: JobRow { waits, ..job_row(job) },
         gift: job.gift,
+        prompt: job.prompt.clone(),
+        input: job.input.clone(),
+        recipients: job.recipients.iter().map(recipient_report).collect(),
         money: JobMoney {
             held: job.held,
             captured: job.captured,
@@ -200,6 +249,29 @@ pub async fn job_report(
     })
 }
 
+/// The newest movements of an account before `before`, at most `limit`.
+///
+/// # Errors
+/// When the database fails.
+pub async fn account_transfers(
+    store: &dyn Store,
+    account: AccountId,
+    (before, limit): (Option<TransferId>, u32),
+) -> Result<AccountTransfers, StoreError> {
+    // One more tells whether there are more.
+    let filter = TransferFilter { account: Some(account), job: None, before, limit: limit.saturating_add(1) };
+    let mut page = store.list_transfers(&filter).await?;
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let more = page.len() > limit;
+    page.truncate(limit);
+    let before = page.last().filter(|_| more).map(|last| last.id);
+    Ok(AccountTransfers { transfers: page.into_iter().map(transfer_line).collect(), before })
+}
+
+fn recipient_report(recipient: &Recipient) -> RecipientReport {
+    RecipientReport { channel: recipient.channel(), address: shown_address(&recipient.address()) }
+}
+
 fn attempt_report(attempt: domain::Attempt) -> AttemptReport {
     let domain::Attempt { number, sent_at, task_id, answer, .. } = attempt;
     AttemptReport { number, sent_at, task_id, answer }
@@ -212,6 +284,7 @@ fn output_report(asset: Asset) -> OutputReport {
         state: asset.state,
         object: asset.object,
         bytes: asset.bytes,
+        deleted_at: asset.deleted_at,
         tries: asset.tries,
         last_error: asset.last_error,
     }
@@ -223,14 +296,16 @@ fn delivery_report(delivery: Delivery) -> DeliveryReport {
         channel: delivery.channel,
         event: delivery.event,
         state: delivery.state,
+        address: shown_address(&delivery.address),
         attempts: delivery.attempts,
+        next_at: delivery.wake_at,
         last_error: delivery.last_error,
     }
 }
 
 fn transfer_line(transfer: Transfer) -> TransferLine {
-    let Transfer { kind, amount, key, at, .. } = transfer;
-    TransferLine { kind, amount, key, at }
+    let Transfer { id, job, kind, debit: from, credit: to, amount, key, reason, at, .. } = transfer;
+    TransferLine { id, kind, job, from, to, amount, key, reason, at }
 }
 
 fn timeline_line(entry: TimelineEntry) -> TimelineLine {

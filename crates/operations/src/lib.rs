@@ -14,8 +14,10 @@ mod progress;
 mod smoke;
 mod status;
 mod sweep;
+mod tombstones;
 mod verify;
 mod waiting;
+mod words;
 
 pub use accounts::{
     AccountAdded, DrawnToken, Moved, TokenAdded, add_account, add_token, adjust, draw_token, is_token_known,
@@ -29,10 +31,10 @@ pub use catalogue::{
 pub use check::{Check, check};
 pub use export::{ExportReport, export};
 pub use findings::Finding;
-pub use foresee::{Deed, Foreseen, existing, foresee, open_account};
+pub use foresee::{Deed, Foreseen, existing, foresee, open_account, recounted_text};
 pub use job::{
-    AttemptReport, DeliveryReport, JobMoney, JobReport, LiveRecord, OutputReport, TimelineLine, TransferLine,
-    find_job, job_report,
+    AccountTransfers, AttemptReport, DeliveryReport, JobMoney, JobReport, LiveRecord, OutputReport,
+    RecipientReport, TimelineLine, TransferLine, account_transfers, find_job, job_report,
 };
 pub use previews::{BackfillReport, backfill_previews};
 pub use progress::{Tell, untold};
@@ -40,8 +42,9 @@ pub use smoke::{SmokeLine, SmokeOptions, Step as SmokeStep, StoredOutput, smoke}
 pub use status::{ListState, Listed, StatusReport, list, orphans_of, status};
 pub use store::{Orphan, Percentiles};
 pub use sweep::{
-    FilesError, Foreign, GivenUp, Missing, Stray, Survey, WhyForeign, delete_strays, delete_torn,
-    give_up_rows, survey,
+    FilesError, Foreign, Missing, Stray, Survey, WhyForeign, delete_strays, delete_torn, survey,
 };
+pub use tombstones::{Fate, Mended, fetch_or_give_up};
 pub use verify::{SAMPLE_MAX, VerifyReport, verify};
-pub use waiting::{JobRow, job_row, job_rows};
+pub use waiting::{JobRow, NotTaken, job_row, job_rows, not_taken};
+pub use words::{MoneyForm, counted, error_words, moment, shown_address};

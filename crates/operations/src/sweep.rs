@@ -6,7 +6,7 @@ use domain::{AccountId, Asset, AssetId, JobId, Scope, Timestamp};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use media::{MediaError, MediaStore, ObjectInfo, key};
 use serde::Serialize;
-use store::{NewEntry, Store, StoreError};
+use store::{Store, StoreError};
 use thiserror::Error;
 
 use crate::Tell;
@@ -53,6 +53,8 @@ pub struct Stray {
     pub bytes: u64,
     /// Hours since it was written.
     pub age_hours: i64,
+    /// The same in minutes.
+    pub age_minutes: i64,
 }
 
 /// Why an object is not ours to delete.
@@ -96,6 +98,8 @@ pub struct Missing {
     pub job: Option<JobId>,
     /// The object that should be there.
     pub object: String,
+    /// The object of its thumbnail, which may be there.
+    pub thumbnail: Option<String>,
 }
 
 /// What a look at rows and objects found.
@@ -215,8 +219,8 @@ async fn look_at(
     if !is_there(media, &object.name).await? {
         return Ok(Seen::Known);
     }
-    let age_hours = age.checked_div(3600).unwrap_or(0);
-    Ok(Seen::Stray(Stray { name: object.name, bytes: object.bytes, age_hours }))
+    let (age_hours, age_minutes) = (age.checked_div(3600).unwrap_or(0), age.checked_div(60).unwrap_or(0));
+    Ok(Seen::Stray(Stray { name: object.name, bytes: object.bytes, age_hours, age_minutes }))
 }
 
 /// Whether this object was written to try the storage.
@@ -270,10 +274,11 @@ async fn look_at_rows(
 }
 
 fn missing_row(asset: Asset) -> Missing {
-    Missing { asset: asset.id, account: asset.account, job: asset.job, object: asset.object }
+    let Asset { id, account, job, object, thumbnail, .. } = asset;
+    Missing { asset: id, account, job, object, thumbnail }
 }
 
-async fn is_there(media: &MediaStore, object: &str) -> Result<bool, MediaError> {
+pub(crate) async fn is_there(media: &MediaStore, object: &str) -> Result<bool, MediaError> {
     match media.head(object).await {
         Ok(_) => Ok(true),
         Err(MediaError::NotFound { .. }) => Ok(false),
@@ -312,53 +317,4 @@ pub async fn delete_strays(
 pub async fn delete_torn(media: &MediaStore, (now, older): (Timestamp, Duration)) -> Result<u64, FilesError> {
     let before = now.saturating_sub(older).unwrap_or(Timestamp::MIN);
     Ok(media.remove_torn_uploads(before.into()).await?)
-}
-
-/// What became of rows without objects.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct GivenUp {
-    /// Rows that are marked as deleted now.
-    pub marked: u64,
-    /// Rows whose object came back while they were marked, and that are no longer.
-    pub came_back: u64,
-}
-
-/// Marks rows as deleted whose objects are still not there; hash, transfers and history stay.
-///
-/// # Errors
-/// When the database or the storage fails.
-pub async fn give_up_rows(
-    store: &dyn Store,
-    media: &MediaStore,
-    missing: &[Missing],
-    (reason, now): (&str, Timestamp),
-    tell: Tell<'_>,
-) -> Result<GivenUp, FilesError> {
-    let mut given_up = GivenUp::default();
-    for row in missing {
-        tell(1);
-        if is_there(media, &row.object).await? {
-            continue;
-        }
-        note(store, row, format!("is given up: {reason}"), now).await?;
-        if !store.give_up_asset(row.asset, now).await? {
-            continue;
-        }
-        // A `retry` that began before the mark may have restored it meanwhile.
-        if is_there(media, &row.object).await? && store.take_back_asset(row.asset, now).await? {
-            note(store, row, "came back, and is kept".to_owned(), now).await?;
-            given_up.came_back = given_up.came_back.saturating_add(1);
-        } else {
-            given_up.marked = given_up.marked.saturating_add(1);
-        }
-    }
-    Ok(given_up)
-}
-
-/// A line in the history of the row's job.
-async fn note(store: &dyn Store, row: &Missing, what: String, now: Timestamp) -> Result<(), StoreError> {
-    let Some(job) = row.job else { return Ok(()) };
-    let detail = Some(format!("file {} {what}", row.asset));
-    let line = NewEntry { source: "operator", event: "job.decided", detail, fold: None };
-    store.note(job, &[line], now).await
 }

@@ -2,7 +2,9 @@
 
 use domain::{Asset, AssetState, Cause, Job, JobId, JobState, Money, TimelineEntry, Timestamp};
 use serde::Serialize;
-use store::{Store, StoreError};
+use store::{Breaker, Store, StoreError};
+
+use crate::words::{counted, moment};
 
 /// One line of a list of jobs.
 #[derive(Debug, Clone, Serialize)]
@@ -74,13 +76,54 @@ pub async fn job_rows(store: &dyn Store, jobs: &[Job], now: Timestamp) -> Result
     let open: Vec<JobId> = jobs.iter().filter(|job| !job.state.is_final()).map(|job| job.id).collect();
     let timelines = store.timelines(&open).await?;
     let files = store.assets_of(&open).await?;
+    let breaker = breaker_for(store, jobs).await?;
     let row = |job: &Job| {
         let timeline = timelines.get(&job.id).map(Vec::as_slice).unwrap_or_default();
         let own: Vec<&Asset> = files.iter().filter(|file| file.job == Some(job.id)).collect();
-        let waits = if job.state.is_final() { None } else { waits_for(job, timeline, &own, now) };
+        let waits =
+            if job.state.is_final() { None } else { waits_for(job, timeline, &own, (breaker.as_ref(), now)) };
         JobRow { waits, ..job_row(job) }
     };
     Ok(jobs.iter().map(row).collect())
+}
+
+/// What keeps KIE from selling, if any of these jobs waits to be sent; one query whatever their number.
+pub(crate) async fn breaker_for(store: &dyn Store, jobs: &[Job]) -> Result<Option<Breaker>, StoreError> {
+    if jobs.iter().any(|job| job.state == JobState::Pending) { store.breaker().await } else { Ok(None) }
+}
+
+/// Why rows that are due are not taken: KIE refuses to sell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NotTaken {
+    /// How many jobs.
+    pub jobs: usize,
+    /// KIE's words.
+    pub reason: String,
+    /// When one of them is tried.
+    pub next_trial_at: Timestamp,
+}
+
+impl NotTaken {
+    /// The same for people.
+    pub fn text(&self) -> String {
+        let jobs = counted(self.jobs, "due job is", "due jobs are");
+        let (reason, next) = (&self.reason, moment(self.next_trial_at));
+        format!("{jobs} not taken: KIE refuses to sell ({reason}), one is tried at {next}")
+    }
+}
+
+/// Why some of these due jobs are not taken; none if all are, slots apart.
+///
+/// # Errors
+/// When the database fails.
+pub async fn not_taken(
+    store: &dyn Store,
+    due: &[Job],
+    now: Timestamp,
+) -> Result<Option<NotTaken>, StoreError> {
+    let jobs = due.iter().filter(|job| job.state == JobState::Pending && !is_too_late(job, now)).count();
+    let breaker = breaker_for(store, due).await?.filter(|_| jobs > 0);
+    Ok(breaker.map(|Breaker { reason, next_trial_at, .. }| NotTaken { jobs, reason, next_trial_at }))
 }
 
 /// What happens when the time of a state is over.
@@ -107,24 +150,27 @@ pub(crate) fn waits_for(
     job: &Job,
     timeline: &[TimelineEntry],
     files: &[&Asset],
-    now: Timestamp,
+    (breaker, now): (Option<&Breaker>, Timestamp),
 ) -> Option<String> {
+    // While KIE refuses to sell, a pending row that is due is not taken: it waits for the trial.
+    let shut = breaker.filter(|_| job.state == JobState::Pending && !is_too_late(job, now));
     let words = match job.state {
         JobState::Done | JobState::Canceled => return None,
         JobState::Failed => job.wake_at.map(|_| "a late result would be a gift".to_owned())?,
         JobState::Draft => "waits for its confirmation".to_owned(),
         JobState::Submitting if is_held(job, now) => "the order is on its way to KIE".to_owned(),
         JobState::Submitting => "its sender is gone, KIE may have the order".to_owned(),
-        JobState::Pending => pending(job, timeline),
+        JobState::Pending => pending(timeline, shut),
         JobState::Unclear => unclear(timeline),
         JobState::Running => running(timeline),
         JobState::Storing => storing(files),
     };
     let next = match job.lease_until.filter(|_| is_held(job, now)) {
-        Some(until) => format!("a worker has it until {until}"),
+        Some(until) => format!("a worker has it until {}", moment(until)),
         None => match job.wake_at {
-            Some(at) if at <= now => format!("due since {at}"),
-            Some(at) => format!("next at {at}"),
+            Some(at) if at <= now && shut.is_some() => return Some(words),
+            Some(at) if at <= now => format!("due since {}", moment(at)),
+            Some(at) => format!("next at {}", moment(at)),
             None => "never looked at by itself".to_owned(),
         },
     };
@@ -133,6 +179,11 @@ pub(crate) fn waits_for(
 
 fn is_held(job: &Job, now: Timestamp) -> bool {
     job.lease_until.is_some_and(|until| until > now)
+}
+
+/// Whether its state ends by policy at the next look.
+fn is_too_late(job: &Job, now: Timestamp) -> bool {
+    job.deadline_at.is_some_and(|deadline| deadline <= now)
 }
 
 /// The newest line of these events.
@@ -145,23 +196,37 @@ fn said(line: &TimelineEntry) -> String {
     format!("{}{often}", line.detail.as_deref().unwrap_or(&line.event))
 }
 
-fn pending(job: &Job, timeline: &[TimelineEntry]) -> String {
-    match newest(timeline, &["create.refused", "step.failed"]) {
+fn pending(timeline: &[TimelineEntry], shut: Option<&Breaker>) -> String {
+    let ordered = timeline.iter().rfind(|line| {
+        line.event == "job.decided" && line.detail.as_deref().is_some_and(|words| words.starts_with("resend"))
+    });
+    let refused = newest(timeline, &["create.refused", "step.failed"]);
+    // What was met before the order is over with it.
+    let refused = refused.filter(|line| ordered.is_none_or(|ordered| line.last_at > ordered.last_at));
+    let again = if ordered.is_some() { "sent again by an operator's decision" } else { "" };
+    if let Some(Breaker { reason, next_trial_at, .. }) = shut {
+        let again = if again.is_empty() { String::new() } else { format!("{again}; ") };
+        let next = moment(*next_trial_at);
+        return format!("{again}KIE refuses to sell ({reason}), the next trial of one job is at {next}");
+    }
+    match refused {
         Some(line) if line.event == "step.failed" => format!("it could not be sent: {}", said(line)),
         Some(line) => format!("KIE refused it for now: {}", said(line)),
-        None if job.attempts > 0 => "sent again by an operator's order".to_owned(),
+        None if !again.is_empty() => format!("{again}: waits for a worker and a free slot"),
         None => "not sent yet: waits for a worker and a free slot".to_owned(),
     }
 }
 
 fn running(timeline: &[TimelineEntry]) -> String {
-    const READS: [&str; 3] = ["record.read", "record.failed", "record.empty"];
+    const READS: [&str; 4] = ["record.read", store::UNKNOWN_WORD, "record.failed", "record.empty"];
     let reads = timeline.iter().filter(|line| READS.contains(&&*line.event));
     let times = reads.fold(0_u32, |sum, line| sum.saturating_add(line.times));
-    match newest(timeline, &[READS[0], READS[1], READS[2], "step.failed"]) {
+    let [read, unknown, failed, empty] = READS;
+    match newest(timeline, &[read, unknown, failed, empty, "step.failed"]) {
         None => "KIE has it, not asked yet".to_owned(),
-        Some(line) if line.event == "record.read" => {
-            format!("asked {times} times, KIE says `{}`", line.detail.as_deref().unwrap_or("nothing"))
+        Some(line) if [read, unknown].contains(&&*line.event) => {
+            let odd = if line.event == unknown { ", which nobody knows" } else { "" };
+            format!("asked {times} times, KIE says `{}`{odd}", line.detail.as_deref().unwrap_or("nothing"))
         }
         Some(line) => format!("asked {times} times, last error: {}", said(line)),
     }
@@ -206,6 +271,30 @@ mod tests {
         assert_eq!(running(&history), "asked 15 times, KIE says `pondering`");
         history[0].last_at = Timestamp::from_second(10).unwrap();
         assert_eq!(running(&history), "asked 15 times, last error: no answer ×4");
+        history.push(line(store::UNKNOWN_WORD, 11, 1, "expired"));
+        assert_eq!(running(&history), "asked 16 times, KIE says `expired`, which nobody knows");
+        history.pop();
         assert_eq!(running(&[]), "KIE has it, not asked yet");
+    }
+
+    #[test]
+    fn a_pending_job_waits_for_what_is_true_now() {
+        let shut = Breaker {
+            open_since: Timestamp::UNIX_EPOCH,
+            next_trial_at: Timestamp::from_second(60).unwrap(),
+            reason: "no credits".to_owned(),
+        };
+        let mut history = vec![line("create.refused", 3, 1, "it is unknown whether the task was created")];
+        assert!(pending(&[], None).starts_with("not sent yet"));
+        assert!(pending(&history, None).starts_with("KIE refused it for now: it is unknown"));
+        let refused =
+            "KIE refuses to sell (no credits), the next trial of one job is at 1970-01-01 00:01:00Z";
+        assert_eq!([&[][..], &history[..]].map(|history| pending(history, Some(&shut))), [refused; 2]);
+        history.push(line("job.decided", 5, 1, "resend: not in their list"));
+        let again = "sent again by an operator's decision";
+        assert_eq!(pending(&history, None), format!("{again}: waits for a worker and a free slot"));
+        assert_eq!(pending(&history, Some(&shut)), format!("{again}; {refused}"));
+        history.push(line("create.refused", 7, 1, "slow down"));
+        assert_eq!(pending(&history, None), "KIE refused it for now: slow down");
     }
 }

@@ -11,6 +11,8 @@ use rand::Rng;
 #[derive(Debug, Default)]
 pub struct OffsetClock {
     offset_micros: AtomicI64,
+    /// What a test sets the machine's own clock ahead by.
+    ahead_micros: AtomicI64,
 }
 
 impl OffsetClock {
@@ -19,9 +21,9 @@ impl OffsetClock {
         self.offset_micros.fetch_add(micros, Ordering::Relaxed);
     }
 
-    /// How far it was moved, in microseconds.
-    pub fn offset_micros(&self) -> i64 {
-        self.offset_micros.load(Ordering::Relaxed)
+    /// As if the machine's own clock were ahead by so many microseconds.
+    pub fn set_machine_ahead_micros(&self, micros: i64) {
+        self.ahead_micros.store(micros, Ordering::Relaxed);
     }
 
     /// Sets the clock by the database's, whose time `theirs` asks for; how far off it was.
@@ -41,9 +43,14 @@ impl OffsetClock {
 impl Clock for OffsetClock {
     #[expect(clippy::disallowed_methods, reason = "the one place where the process's clock is read")]
     fn now(&self) -> Timestamp {
-        let offset = SignedDuration::from_micros(self.offset_micros());
+        let ahead = self.ahead_micros.load(Ordering::Relaxed);
+        let offset = SignedDuration::from_micros(self.moved_micros().saturating_add(ahead));
         let here = Timestamp::now();
         to_micros(here.saturating_add(offset).unwrap_or(here))
+    }
+
+    fn moved_micros(&self) -> i64 {
+        self.offset_micros.load(Ordering::Relaxed)
     }
 }
 

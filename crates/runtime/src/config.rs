@@ -50,10 +50,6 @@ pub struct Config {
     /// The shop's own identities and old addresses.
     #[command(flatten)]
     pub shop: ShopConfig,
-    /// Tests of crashes.
-    #[cfg(feature = "failpoints")]
-    #[command(flatten)]
-    pub crash: CrashConfig,
 }
 
 /// The database.
@@ -66,6 +62,10 @@ pub struct DatabaseConfig {
     /// Connections of the PostgreSQL pool; few are faster than many on hot rows.
     #[arg(long, env = "DATABASE_POOL_MAX", default_value_t = 8, value_parser = clap::value_parser!(u32).range(2..=256))]
     pub database_pool_max: u32,
+    /// Tests of crashes; here, because whoever opens the database can be killed at its fail points.
+    #[cfg(feature = "failpoints")]
+    #[command(flatten)]
+    pub crash: CrashConfig,
 }
 
 /// Object storage.
@@ -289,7 +289,7 @@ pub struct CrashConfig {
     /// The folder by which fail points are armed.
     #[arg(long, hide = true)]
     pub fail_points: Option<PathBuf>,
-    /// How far this process's clock is ahead, so that leases of a killed one are over.
+    /// How far the clock of this process's services is ahead, so that leases of a killed one are over.
     #[arg(long, hide = true, value_parser = duration)]
     pub clock_ahead: Option<Duration>,
 }

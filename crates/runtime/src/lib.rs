@@ -25,5 +25,6 @@ pub use wire::{
 /// Names of other crates that the binaries need; they may name nothing but this crate and their front end.
 pub use domain::{Account, AccountId, Job, Money, Recipient, Scope, Timestamp, TokenId};
 pub use ledger::Ids;
-pub use lifecycle::{Decision, PassReport, Provider, Restored};
-pub use store::{Act, NewEntry, Store};
+pub use lifecycle::{Decision, Lifecycle, PassReport, Provider, Restored};
+pub use media::MediaStore;
+pub use store::{Act, NewEntry, Store, StoreError};

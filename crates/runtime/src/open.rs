@@ -15,6 +15,8 @@ use crate::config::DatabaseConfig;
 /// # Errors
 /// When it cannot be reached, or its schema is foreign, drifted or newer than this program.
 pub async fn open_store(config: &DatabaseConfig) -> anyhow::Result<Arc<dyn Store>> {
+    #[cfg(feature = "failpoints")]
+    arm(config);
     let url = config.database_url.secret().expose_secret();
     match engine(url)? {
         Engine::Sqlite => Ok(Arc::new(SqliteStore::connect(url, SqliteOptions::default()).await?)),
@@ -27,6 +29,8 @@ pub async fn open_store(config: &DatabaseConfig) -> anyhow::Result<Arc<dyn Store
 /// # Errors
 /// When it cannot be reached, is not there, or needs a migration.
 pub async fn open_store_as_it_is(config: &DatabaseConfig) -> anyhow::Result<Arc<dyn Store>> {
+    #[cfg(feature = "failpoints")]
+    arm(config);
     let url = config.database_url.secret().expose_secret();
     match engine(url)? {
         Engine::Sqlite => {
@@ -35,6 +39,14 @@ pub async fn open_store_as_it_is(config: &DatabaseConfig) -> anyhow::Result<Arc<
         Engine::Postgres => {
             Ok(Arc::new(PostgresStore::connect_without_migrating(url, postgres_options(config)).await?))
         }
+    }
+}
+
+/// Prepares this process to be killed, broken and delayed by a test.
+#[cfg(feature = "failpoints")]
+fn arm(config: &DatabaseConfig) {
+    if let Some(folder) = &config.crash.fail_points {
+        store::failpoints::install(folder.clone());
     }
 }
 

@@ -12,7 +12,7 @@ use kie_client::{Client, RetryPolicy};
 use ledger::Ids;
 use lifecycle::{
     KieProvider, Lifecycle, MediaVault, Offers, Policy, Ports, PriceList, Pricing, Provider, SecretKeys,
-    Skew, Vault, Worker, WorkerOptions,
+    Vault, Worker, WorkerOptions,
 };
 use media::{FetchLimits, Fetcher, LinkMode, LinkSigner, MediaStore, ThumbnailLimits, Thumbnailer, Variant};
 use operations::Check;
@@ -50,11 +50,6 @@ impl Services {
     /// Path and signed query under which an asset is served; `file_name` is what a download is called.
     pub fn media_link(&self, asset: AssetId, file_name: &str) -> String {
         self.links.link(asset, Variant::Original, file_name, self.clock.now())
-    }
-
-    /// How far the database's clock was from this process's own, which goes by it since.
-    pub fn skew(&self) -> Skew {
-        Skew { micros: self.clock.offset_micros() }
     }
 
     /// Closes the database.
@@ -265,18 +260,15 @@ async fn compose(
         tracing::error!(skew_ms = skew.micros / 1000, "clock.skew: the database's clock differs from ours");
     }
     #[cfg(feature = "failpoints")]
-    arm(&config.crash, &clock);
+    set_ahead(&config.database.crash, &clock);
     Ok(Services { lifecycle, media, links, clock })
 }
 
-/// Prepares this process to be killed, broken and delayed by a test.
+/// Sets the clock ahead for a test.
 #[cfg(feature = "failpoints")]
-fn arm(config: &crate::config::CrashConfig, clock: &OffsetClock) {
-    if let Some(folder) = &config.fail_points {
-        store::failpoints::install(folder.clone());
-    }
+fn set_ahead(config: &crate::config::CrashConfig, clock: &OffsetClock) {
     let ahead = config.clock_ahead.map_or(0, |ahead| i64::try_from(ahead.as_micros()).unwrap_or(i64::MAX));
-    clock.shift_offset_micros(ahead);
+    clock.set_machine_ahead_micros(ahead);
 }
 
 fn kie_client(config: &KieConfig) -> anyhow::Result<Client> {

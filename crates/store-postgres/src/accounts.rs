@@ -179,6 +179,7 @@ async fn erase(store: &PostgresStore, id: AccountId, at: Timestamp) -> Result<()
         .execute(&mut *transaction)
         .await
         .map_err(store_error)?;
+        store::fail_point!("postgres.erase.jobs", if round == 0 { "first" } else { "again" });
         if round == 0 {
             let closed = sqlx::query!(
                 "update kie.account
@@ -190,6 +191,7 @@ async fn erase(store: &PostgresStore, id: AccountId, at: Timestamp) -> Result<()
             if closed.execute(&mut *transaction).await.map_err(store_error)?.rows_affected() == 0 {
                 return Err(StoreError::NotFound { what: "account" });
             }
+            store::fail_point!("postgres.erase.account");
         }
     }
     let owed = sqlx::query!(
@@ -197,12 +199,15 @@ async fn erase(store: &PostgresStore, id: AccountId, at: Timestamp) -> Result<()
         id.as_uuid(),
     );
     owed.execute(&mut *transaction).await.map_err(store_error)?;
+    store::fail_point!("postgres.erase.owed");
     let made = sqlx::query!(
         "update kie.delivery d set address = d.id::text from kie.job j where j.account_id = $1 and d.job_id = j.id",
         id.as_uuid(),
     );
     made.execute(&mut *transaction).await.map_err(store_error)?;
+    store::fail_point!("postgres.erase.told");
     let tokens = sqlx::query!("delete from kie.token where account_id = $1", id.as_uuid());
     tokens.execute(&mut *transaction).await.map_err(store_error)?;
+    store::fail_point!("postgres.erase.tokens");
     transaction.commit().await.map_err(store_error)
 }

@@ -82,6 +82,7 @@ impl AssetStore for PostgresStore {
         id: AssetId,
         fence: i64,
         reason: &str,
+        blocked: bool,
         at: Timestamp,
     ) -> Result<bool, StoreError> {
         let written = sqlx::query!(
@@ -91,12 +92,13 @@ impl AssetStore for PostgresStore {
                where a.id = $1 and a.state = 'pending' and j.id = a.job_id and j.fence = $2
                returning j.id
              )
-             update kie.asset a set state = 'lost', last_error = $3
+             update kie.asset a set state = 'lost', last_error = $3, blocked = $5
              from moved where a.id = $1 and a.job_id = moved.id and a.state = 'pending'",
             id.as_uuid(),
             fence,
             clean(reason),
             moment(at),
+            blocked,
         );
         let written = written.execute(&self.pool).await.map_err(store_error)?.rows_affected() > 0;
         if written {

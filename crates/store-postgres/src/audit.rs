@@ -113,9 +113,10 @@ pub(crate) async fn audit(store: &PostgresStore) -> Result<Vec<AuditFinding>, St
              from kie.asset a join kie.job j on j.id = a.job_id where j.account_id <> a.account_id
              union all
              select 'I5', 'job', j.id::text,
-               format('%s, but nothing is owed to %s', j.state, coalesce(r.value->>'channel', r.value::text))
-             from kie.job j cross join lateral jsonb_array_elements(j.recipients) r
-             where j.state in ('done', 'failed') and j.recipients <> '[]' and not exists (
+               format('%s, but nothing is owed to %s', j.state, r.value->>'channel')
+             from kie.job j cross join lateral jsonb_array_elements(
+               case when jsonb_typeof(j.recipients) = 'array' then j.recipients else '[]' end) r
+             where j.state in ('done', 'failed') and jsonb_typeof(r.value->'channel') = 'string' and not exists (
                select from kie.delivery d where d.job_id = j.id and d.event = 'job.' || j.state
                  and d.channel = r.value->>'channel' and d.address = coalesce(r.value->>'url', r.value->>'chat_id'))
            )
@@ -130,10 +131,11 @@ pub(crate) async fn audit(store: &PostgresStore) -> Result<Vec<AuditFinding>, St
         Some(AuditFinding { invariant, noun, id: row.id, detail: row.detail })
     });
     let mut findings: Vec<AuditFinding> = findings.collect();
-    for (id, error) in unreadable_jobs(store).await? {
+    for (id, error) in unreadable_jobs(store, None).await? {
         let detail = format!("nobody can work on it or show it: {error}");
         findings.push(AuditFinding { invariant: "I4", noun: "job", id: id.to_string(), detail });
     }
+    findings.sort_by_key(|finding| (finding.invariant, finding.noun));
     findings.truncate(1000);
     Ok(findings)
 }

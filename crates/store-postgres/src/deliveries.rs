@@ -1,7 +1,7 @@
 //! Deliveries on PostgreSQL.
 
 use async_trait::async_trait;
-use domain::{AccountId, Delivery, DeliveryId, JobId, Scope, Timestamp};
+use domain::{AccountId, Channel, Delivery, DeliveryId, JobId, Scope, Timestamp};
 use store::{DeliveryResult, DeliveryStore, StoreError};
 use uuid::Uuid;
 
@@ -29,14 +29,17 @@ macro_rules! deliveries {
 impl DeliveryStore for PostgresStore {
     async fn claim_deliveries(
         &self,
+        channels: &[Channel],
         now: Timestamp,
         lease_until: Timestamp,
         limit: u32,
     ) -> Result<Vec<Delivery>, StoreError> {
+        let channels: Vec<String> = channels.iter().map(|channel| channel.as_str().to_owned()).collect();
         let rows = deliveries!(
             "with due as materialized (
                select id from kie.delivery
                where wake_at is not null and wake_at <= $1 and (lease_until is null or lease_until <= $1)
+                 and channel = any($4)
                order by wake_at limit $3 for update skip locked
              ), d as (
                update kie.delivery d set lease_until = $2, fence = d.fence + 1 from due where d.id = due.id
@@ -47,6 +50,7 @@ impl DeliveryStore for PostgresStore {
             moment(now),
             moment(lease_until),
             i64::from(limit),
+            &channels,
         );
         let rows = rows.fetch_all(&self.pool).await.map_err(store_error)?;
         Ok(readable("delivery", rows, |row| row.id))
@@ -112,13 +116,12 @@ impl DeliveryStore for PostgresStore {
     }
 }
 
-/// What a result writes: the state, the next try, the error, and whether the try counts.
-fn columns(result: &DeliveryResult) -> (&'static str, Option<Timestamp>, Option<&str>, i32) {
+/// What a result writes: the state, the next try and the error.
+fn columns(result: &DeliveryResult) -> (&'static str, Option<Timestamp>, Option<&str>) {
     match result {
-        DeliveryResult::Delivered => ("done", None, None, 1),
-        DeliveryResult::Retry { at, error } => ("pending", Some(*at), Some(error), 1),
-        DeliveryResult::Postponed { at, error } => ("pending", Some(*at), Some(error), 0),
-        DeliveryResult::Dead { error } => ("dead", None, Some(error), 1),
+        DeliveryResult::Delivered => ("done", None, None),
+        DeliveryResult::Retry { at, error } => ("pending", Some(*at), Some(error)),
+        DeliveryResult::Dead { error } => ("dead", None, Some(error)),
     }
 }
 
@@ -129,7 +132,7 @@ async fn record(
     result: &DeliveryResult,
     at: Timestamp,
 ) -> Result<bool, StoreError> {
-    let (state, wake_at, error, counted) = columns(result);
+    let (state, wake_at, error) = columns(result);
     let written = sqlx::query!(
         "with moved as (
            update kie.job j set updated_at = $3, version = j.version + 1
@@ -137,7 +140,7 @@ async fn record(
            returning j.id
          )
          update kie.delivery d
-         set state = $4, wake_at = $5, last_error = coalesce($6, d.last_error), attempts = d.attempts + $7,
+         set state = $4, wake_at = $5, last_error = coalesce($6, d.last_error), attempts = d.attempts + 1,
            lease_until = null, delivered_at = case when $4 = 'done' then $3 else d.delivered_at end
          from moved where d.id = $1 and d.fence = $2 and d.state = 'pending' and d.job_id = moved.id",
         delivery.id.as_uuid(),
@@ -146,7 +149,6 @@ async fn record(
         state,
         wake_at.map(moment) as _,
         error.map(clean),
-        counted,
     );
     Ok(written.execute(&store.pool).await.map_err(store_error)?.rows_affected() > 0)
 }
@@ -159,15 +161,20 @@ async fn redeliver(
     at: Timestamp,
 ) -> Result<u64, StoreError> {
     let again = sqlx::query!(
-        "with moved as (
+        "with again as (
+           select d.id, d.job_id from kie.delivery d
+           where d.job_id = $1 and (
+             d.state <> 'pending'
+             or ((d.lease_until is null or d.lease_until <= $3)
+               and (d.wake_at is null or (d.attempts > 0 and d.wake_at > $3))))
+         ), moved as (
            update kie.job j set updated_at = $3, version = j.version + 1
-           where j.id = $1 and ($2::uuid is null or j.account_id = $2)
-             and exists (select from kie.delivery d where d.job_id = j.id and d.state <> 'pending')
+           where j.id = $1 and ($2::uuid is null or j.account_id = $2) and exists (select from again)
            returning j.id
          )
          update kie.delivery d
          set state = 'pending', wake_at = $3, attempts = 0, lease_until = null, delivered_at = null
-         from moved where d.job_id = moved.id and d.state <> 'pending'",
+         from again join moved on moved.id = again.job_id where d.id = again.id",
         job.as_uuid(),
         scope.account().map(AccountId::as_uuid),
         moment(at),

@@ -41,11 +41,15 @@ impl ImportStore for PostgresStore {
     }
 
     async fn import(&self, import: &NewImport) -> Result<bool, StoreError> {
-        let written = retrying(|| write(self, import)).await?;
+        let written = retrying(|| write(self, import, true)).await?;
         if written && import.write.is_some() {
             self.signals.changed();
         }
         Ok(written)
+    }
+
+    async fn try_import(&self, import: &NewImport) -> Result<bool, StoreError> {
+        retrying(|| write(self, import, false)).await
     }
 }
 
@@ -79,7 +83,8 @@ impl TryFrom<ImportedRow> for Imported {
     }
 }
 
-async fn write(store: &PostgresStore, import: &NewImport) -> Result<bool, StoreError> {
+/// Writes it; only to be undone unless it is to be `kept`.
+async fn write(store: &PostgresStore, import: &NewImport, kept: bool) -> Result<bool, StoreError> {
     let mut transaction = store.pool.begin().await.map_err(store_error)?;
     let db = &mut *transaction;
     if find_version(db, import).await? != import.known {
@@ -87,21 +92,31 @@ async fn write(store: &PostgresStore, import: &NewImport) -> Result<bool, StoreE
     }
     if let Some(account) = &import.open {
         open_account(db, import.account, account).await?;
+        store::fail_point!("postgres.import.opened");
     }
     if let Some(job) = &import.write {
         insert_job(db, &job.row).await?;
+        store::fail_point!("postgres.import.attempt");
         for asset in &job.assets {
             crate::assets::insert(db, asset, import.at).await?;
+            store::fail_point!("postgres.import.asset");
         }
         write_in(db, &Lines::of(job.row.id.as_uuid(), &job.timeline), moment(import.at)).await?;
+        store::fail_point!("postgres.import.told");
     }
     move_money(db, import.account, &import.transfers, import).await?;
+    store::fail_point!("postgres.import.moved", import.noun.as_str());
     // A racing import of the same row may have been first.
     if !mark(db, import).await? {
         transaction.rollback().await.map_err(store_error)?;
         return Ok(false);
     }
-    transaction.commit().await.map_err(store_error)?;
+    store::fail_point!("postgres.import.marked", import.noun.as_str());
+    if kept {
+        transaction.commit().await.map_err(store_error)?;
+    } else {
+        transaction.rollback().await.map_err(store_error)?;
+    }
     Ok(true)
 }
 
@@ -173,6 +188,7 @@ async fn insert_job(db: &mut PgConnection, job: &domain::Job) -> Result<(), Stor
     .execute(&mut *db)
     .await
     .map_err(store_error)?;
+    store::fail_point!("postgres.import.job");
     if job.attempts == 1 {
         let added = sqlx::query!(
             "insert into kie.attempt (job_id, number, sent_at, task_id, task_at)
@@ -218,6 +234,7 @@ async fn move_money(
     .execute(&mut *db)
     .await
     .map_err(store_error)?;
+    store::fail_point!("postgres.import.written", import.noun.as_str());
     let moved = sqlx::query!(
         "update kie.account set available = available + $2, held = held + $3 where id = $1",
         account.as_uuid(),

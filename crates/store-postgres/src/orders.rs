@@ -66,6 +66,11 @@ impl OrderStore for PostgresStore {
 /// A limit of so many open jobs is none: they are not counted then.
 const UNLIMITED: i64 = 1_000_000;
 
+/// The limit of open jobs as a parameter, if there is one.
+pub(crate) fn limit_of_open(jobs: u32) -> Option<i64> {
+    Some(i64::from(jobs)).filter(|most| *most < UNLIMITED)
+}
+
 /// What the one statement did.
 enum Inserted {
     Opened,
@@ -144,7 +149,7 @@ impl Columns {
 #[expect(clippy::too_many_lines, reason = "one statement and its thirty-six parameters")]
 async fn insert(store: &PostgresStore, order: &NewOrder, columns: &Columns) -> Result<Inserted, StoreError> {
     let Columns { delta, movements, lines, .. } = columns;
-    let open_jobs = Some(i64::from(order.limits.open_jobs)).filter(|most| *most < UNLIMITED);
+    let open_jobs = limit_of_open(order.limits.open_jobs);
     let free_per_day = i32::try_from(order.limits.free_per_day).unwrap_or(i32::MAX);
     let inserted = sqlx::query!(
         r#"with new_job as (

@@ -1,16 +1,18 @@
 //! What operators look at, on PostgreSQL.
 
 use async_trait::async_trait;
-use domain::{DeliveryState, Job, JobState, Timestamp};
+use domain::{AccountId, DeliveryState, Job, JobId, JobState, Timestamp, Transfer};
 use sqlx::PgConnection;
 use store::{
-    AuditFinding, Due, KindCounts, ModelTimes, Overview, Percentiles, ReportStore, StoreError, StuckLimits,
+    AuditFinding, Blocked, Due, KindCounts, ModelTimes, Overview, Percentiles, ReportStore, StoreError,
+    StuckLimits, UNKNOWN_WORD,
 };
+use uuid::Uuid;
 
 use crate::PostgresStore;
 use crate::audit;
 use crate::error::{retrying, store_error};
-use crate::row::{Moment, jobs, moment, number, readable, word};
+use crate::row::{Moment, TransferRow, all, jobs, moment, number, readable, word};
 
 #[async_trait]
 impl ReportStore for PostgresStore {
@@ -35,6 +37,8 @@ impl ReportStore for PostgresStore {
             outputs: outputs(&mut snapshot, since).await?,
             oldest_due: oldest_due(&mut snapshot, moment(now)).await?,
             orphans: orphans(&mut snapshot, since).await?,
+            unknown_words: unknown_words(&mut snapshot).await?,
+            blocked: blocked(&mut snapshot, since).await?,
         };
         snapshot.rollback().await.map_err(store_error)?;
         Ok(overview)
@@ -101,6 +105,22 @@ impl ReportStore for PostgresStore {
             &born.by_model as &[Moment],
         );
         number("job", "count", count.fetch_one(&self.pool).await.map_err(store_error)?)
+    }
+
+    async fn transfers_of(&self, jobs: &[JobId]) -> Result<Vec<Transfer>, StoreError> {
+        let jobs: Vec<Uuid> = jobs.iter().map(|job| job.as_uuid()).collect();
+        let rows = sqlx::query_as!(
+            TransferRow,
+            "select id, account_id, job_id, kind, key, debit, credit, amount, reason, at from kie.transfer
+             where job_id = any($1) order by id desc",
+            &jobs,
+        );
+        all(rows.fetch_all(&self.pool).await.map_err(store_error)?)
+    }
+
+    async fn unreadable_jobs_of(&self, account: AccountId) -> Result<Vec<JobId>, StoreError> {
+        let found = crate::jobs::unreadable_jobs(self, Some(account)).await?;
+        Ok(found.into_iter().map(|(id, _why)| JobId::from_uuid(id)).collect())
     }
 }
 
@@ -245,4 +265,38 @@ async fn orphans(snapshot: &mut PgConnection, since: Moment) -> Result<u64, Stor
     let orphans =
         sqlx::query_scalar!(r#"select count(*) as "count!" from kie.orphan where last_at >= $1"#, since);
     number("orphan", "count", orphans.fetch_one(snapshot).await.map_err(store_error)?)
+}
+
+/// Of jobs that are awake, so their number is small whatever the history; a failed reading told no word.
+async fn unknown_words(snapshot: &mut PgConnection) -> Result<Vec<(String, u64)>, StoreError> {
+    let rows = sqlx::query!(
+        r#"select coalesce(t.detail, '') as "word!", count(*) as "jobs!"
+           from kie.job j cross join lateral (
+             select n.event, n.detail from kie.timeline n
+             where n.job_id = j.id and n.event in ('record.read', 'record.empty', $1)
+             order by n.last_at desc, n.seq desc limit 1) t
+           where j.wake_at is not null and j.state <> 'pending' and j.state = 'running' and t.event = $1
+           group by t.detail order by count(*) desc, t.detail limit 10"#,
+        UNKNOWN_WORD,
+    );
+    let rows = rows.fetch_all(snapshot).await.map_err(store_error)?;
+    rows.into_iter().map(|row| Ok((row.word, number("job", "count", row.jobs)?))).collect()
+}
+
+/// A job changes when a result of it is given up, and then comes to its last state.
+async fn blocked(snapshot: &mut PgConnection, since: Moment) -> Result<Option<Blocked>, StoreError> {
+    let newest = sqlx::query!(
+        r#"select j.id as "job!", count(*) over () as "results!"
+           from kie.job j join kie.asset a on a.job_id = j.id
+           where j.updated_at >= $1 and j.entered_at >= $1 and a.state = 'lost' and a.blocked
+           order by j.entered_at desc, j.id desc limit 1"#,
+        since,
+    );
+    let newest = newest.fetch_optional(snapshot).await.map_err(store_error)?;
+    newest
+        .map(|row| {
+            let results = number("asset", "count", row.results)?;
+            Ok(Blocked { results, job: JobId::from_uuid(row.job) })
+        })
+        .transpose()
 }

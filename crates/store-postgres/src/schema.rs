@@ -15,7 +15,7 @@ const TABLES: &[(&str, &str)] = &[
     ("act", "at command reason seq subject"),
     (
         "asset",
-        "account_id bytes content_type created_at deleted_at doomed duration_ms first_try_at height id idx job_id kind \
+        "account_id blocked bytes content_type created_at deleted_at doomed duration_ms first_try_at height id idx job_id kind \
          last_error object provider_copy provider_copy_until role sha256 source_url state thumbnail tries width",
     ),
     ("attempt", "answer job_id number provider sent_at task_at task_id"),
@@ -40,7 +40,7 @@ const TABLES: &[(&str, &str)] = &[
     ("migration", "checksum description execution_time installed_on success version"),
     ("model_health", "model off_since refusals"),
     ("orphan", "at job_id last_at source task_id times"),
-    ("process", "name seen_at"),
+    ("process", "name seen_at skew_micros"),
     ("shop", "currency one opened_at"),
     ("timeline", "at detail event fold job_id last_at seq source times"),
     ("token", "account_id created_at hash id role"),
@@ -186,7 +186,7 @@ fn foreign() -> StoreError {
 }
 
 fn behind() -> StoreError {
-    StoreError::Schema(
+    StoreError::NotMigrated(
         "the schema of this database is not there yet or older than this program; \
          start a serving process of this version once, it brings the schema up to date"
             .to_owned(),

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use domain::Timestamp;
-use store::{OpenShop, ShopStore, StoreError};
+use store::{OpenShop, Process, ShopStore, StoreError};
 
 use crate::PostgresStore;
 use crate::error::store_error;
@@ -49,12 +49,19 @@ impl ShopStore for PostgresStore {
         version.fetch_one(&self.pool).await.map_err(store_error)
     }
 
-    async fn heartbeat(&self, process: &str, at: Timestamp) -> Result<(), StoreError> {
+    async fn heartbeat(
+        &self,
+        process: &str,
+        at: Timestamp,
+        skew_micros: Option<i64>,
+    ) -> Result<(), StoreError> {
         sqlx::query!(
-            "insert into kie.process (name, seen_at) values ($1, $2)
-             on conflict (name) do update set seen_at = greatest(process.seen_at, excluded.seen_at)",
+            "insert into kie.process (name, seen_at, skew_micros) values ($1, $2, $3)
+             on conflict (name) do update set seen_at = greatest(process.seen_at, excluded.seen_at),
+               skew_micros = coalesce(excluded.skew_micros, process.skew_micros)",
             clean(process),
             moment(at),
+            skew_micros,
         )
         .execute(&self.pool)
         .await
@@ -62,10 +69,15 @@ impl ShopStore for PostgresStore {
         Ok(())
     }
 
-    async fn heartbeats(&self) -> Result<Vec<(String, Timestamp)>, StoreError> {
-        let rows = sqlx::query!("select name, seen_at from kie.process order by name");
-        let rows = rows.fetch_all(&self.pool).await.map_err(store_error)?;
-        Ok(rows.into_iter().map(|row| (row.name, row.seen_at.to_jiff())).collect())
+    async fn heartbeats(&self) -> Result<Vec<Process>, StoreError> {
+        let rows = sqlx::query!("select name, seen_at, skew_micros from kie.process order by name");
+        let rows = rows.fetch_all(&self.pool).await.map_err(store_error)?.into_iter();
+        let process = rows.map(|row| Process {
+            name: row.name,
+            seen_at: row.seen_at.to_jiff(),
+            skew_micros: row.skew_micros,
+        });
+        Ok(process.collect())
     }
 
     async fn forget_processes(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {

@@ -266,6 +266,7 @@ async fn recount(store: &PostgresStore, account: AccountId) -> Result<Recounted,
         .await
         .map_err(store_error)?
         .ok_or(StoreError::NotFound { what: "account" })?;
+    store::fail_point!("postgres.recount.locked");
     let after = sqlx::query!(
         r#"with fold as (
              select coalesce(sum(case when credit = 'available' then amount when debit = 'available' then -amount end), 0)

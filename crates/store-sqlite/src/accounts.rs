@@ -202,7 +202,9 @@ async fn erase_in(db: &mut SqliteConnection, id: AccountId, at: Timestamp) -> Re
     if closed.rows_affected() == 0 {
         return Err(NO_ACCOUNT);
     }
+    store::fail_point!("sqlite.erase.account");
     sqlx::query!("delete from token where account_id = ?1", id).execute(&mut *db).await.meaning()?;
+    store::fail_point!("sqlite.erase.tokens");
     sqlx::query!(
         "delete from delivery where job_id in (select id from job where account_id = ?1) and state <> 'done'",
         id
@@ -210,6 +212,7 @@ async fn erase_in(db: &mut SqliteConnection, id: AccountId, at: Timestamp) -> Re
     .execute(&mut *db)
     .await
     .meaning()?;
+    store::fail_point!("sqlite.erase.owed");
     sqlx::query!(
         "update delivery set address = lower(hex(id)) where job_id in (select id from job where account_id = ?1)",
         id
@@ -217,6 +220,7 @@ async fn erase_in(db: &mut SqliteConnection, id: AccountId, at: Timestamp) -> Re
     .execute(&mut *db)
     .await
     .meaning()?;
+    store::fail_point!("sqlite.erase.told");
     // What is not final still has to be sent as it was ordered; the step that ends it empties the input.
     sqlx::query!(
         "update job set prompt = null, recipients = '[]', hidden_at = coalesce(hidden_at, ?2),
@@ -229,6 +233,7 @@ async fn erase_in(db: &mut SqliteConnection, id: AccountId, at: Timestamp) -> Re
     .execute(db)
     .await
     .meaning()?;
+    store::fail_point!("sqlite.erase.jobs");
     Ok(())
 }
 

@@ -118,12 +118,13 @@ impl AssetStore for SqliteStore {
         id: AssetId,
         fence: i64,
         reason: &str,
+        blocked: bool,
         at: Timestamp,
     ) -> Result<bool, StoreError> {
         let reason = reason.to_owned();
         self.write(
             |written| *written,
-            move |db| Box::pin(async move { lost_in(db, id, fence, &reason, at).await }),
+            move |db| Box::pin(async move { lost_in(db, (id, fence), (&reason, blocked), at).await }),
         )
         .await
     }
@@ -273,6 +274,7 @@ impl AssetStore for SqliteStore {
                     .execute(&mut *db)
                     .await
                     .meaning()?;
+                    store::fail_point!("sqlite.thumbnail.named");
                     touch_job(db, id, named.rows_affected(), at).await
                 })
             },
@@ -343,23 +345,24 @@ async fn stored_in(
 
 async fn lost_in(
     db: &mut SqliteConnection,
-    id: AssetId,
-    fence: i64,
-    reason: &str,
+    (id, fence): (AssetId, i64),
+    (reason, blocked): (&str, bool),
     at: Timestamp,
 ) -> Result<bool, StoreError> {
     let id = id.as_uuid();
     let lost = sqlx::query!(
-        "update asset set state = 'lost', last_error = ?3
+        "update asset set state = 'lost', last_error = ?3, blocked = ?4
          where id = ?1 and state = 'pending'
            and exists (select 1 from job j where j.id = asset.job_id and j.fence = ?2)",
         id,
         fence,
         reason,
+        blocked,
     )
     .execute(&mut *db)
     .await
     .meaning()?;
+    store::fail_point!("sqlite.asset.lost");
     touch_job(db, id, lost.rows_affected(), at).await
 }
 

@@ -233,7 +233,8 @@ async fn check_wakes(db: &mut SqliteConnection, found: &mut Vec<AuditFinding>) -
     Ok(())
 }
 
-/// I5: outputs of a done job are decided, and everyone who is to be told has a delivery.
+/// I5: outputs of a done job are decided, and everyone who is to be told has a delivery. Recipients that are none make the
+/// row unreadable, which is a finding of its own.
 async fn check_duties(db: &mut SqliteConnection, found: &mut Vec<AuditFinding>) -> Result<(), StoreError> {
     rule!(
         db,
@@ -260,12 +261,18 @@ async fn check_duties(db: &mut SqliteConnection, found: &mut Vec<AuditFinding>) 
         r#"select j.id as "id!: Uuid",
              'is ' || j.state || ' but owes nothing to a recipient by ' || json_extract(r.value, '$.channel')
                as "detail!: String"
-           from job j, json_each(j.recipients) r
-           where j.state in ('done', 'failed') and not exists (
-             select 1 from delivery d
-             where d.job_id = j.id and d.event = 'job.' || j.state
-               and d.channel = json_extract(r.value, '$.channel')
-               and d.address = cast(coalesce(json_extract(r.value, '$.url'), json_extract(r.value, '$.chat_id')) as text))
+           from job j, json_each(
+             case when json_valid(j.recipients) then
+               case when json_type(j.recipients) = 'array' then j.recipients else '[]' end
+             else '[]' end) r
+           where j.state in ('done', 'failed')
+             and case when r.type = 'object' then json_type(r.value, '$.channel') = 'text' and not exists (
+               select 1 from delivery d
+               where d.job_id = j.id and d.event = 'job.' || j.state
+                 and d.channel = json_extract(r.value, '$.channel')
+                 and d.address
+                   = cast(coalesce(json_extract(r.value, '$.url'), json_extract(r.value, '$.chat_id')) as text))
+             else 0 end
            order by j.id limit 1000"#
     );
     Ok(())

@@ -135,6 +135,7 @@ impl CallbackStore for SqliteStore {
                     limit,
                 );
                 let old = deleted.execute(&mut *db).await.meaning()?.rows_affected();
+                store::fail_point!("sqlite.callback.deleted");
                 let deleted = sqlx::query!(
                     "delete from orphan where rowid in (
                        select rowid from orphan where last_at < ?1 order by last_at limit ?2)",

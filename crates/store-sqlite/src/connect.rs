@@ -72,13 +72,14 @@ impl SqliteStore {
 
     /// Opens a file that must be there with the schema of this program; changes nothing of either.
     ///
-    /// Must be called within a Tokio runtime. [`StoreError::Schema`] if the file is missing or its schema is not
-    /// exactly the one that [`SqliteStore::connect`] would leave.
+    /// Must be called within a Tokio runtime. [`StoreError::NotMigrated`] if the file is missing or its schema is not up to
+    /// date, [`StoreError::Schema`] if it is not the one that [`SqliteStore::connect`] would leave.
     pub async fn connect_without_migrating(url: &str, options: SqliteOptions) -> Result<Self, StoreError> {
         let file = file_options(url, &options)?.create_if_missing(false);
         let path = file.get_filename();
-        if !tokio::fs::try_exists(path).await.unwrap_or(false) {
-            return Err(StoreError::Schema(format!(
+        let is_there = tokio::fs::try_exists(path).await;
+        if !is_there.map_err(|error| StoreError::Unavailable(Box::new(error)))? {
+            return Err(StoreError::NotMigrated(format!(
                 "there is no database at {}: check DATABASE_URL, or start kie-web or kie-bot once to create it",
                 path.display()
             )));

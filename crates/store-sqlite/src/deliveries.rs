@@ -1,13 +1,13 @@
 //! Deliveries: the outbox, its claims and the ends of its tries.
 
 use async_trait::async_trait;
-use domain::{AccountId, Delivery, DeliveryId, DeliveryState, JobId, Scope, Timestamp};
+use domain::{AccountId, Channel, Delivery, DeliveryId, DeliveryState, JobId, Scope, Timestamp};
 use sqlx::SqliteConnection;
 use store::{DeliveryResult, DeliveryStore, StoreError};
 use uuid::Uuid;
 
 use crate::SqliteStore;
-use crate::row::{Cell, id_list, micros, read_all, readable};
+use crate::row::{Cell, id_list, micros, read_all, readable, to_json};
 use crate::writer::{Meaning, never};
 
 struct DeliveryRow {
@@ -44,16 +44,25 @@ macro_rules! delivery_rows {
 impl DeliveryStore for SqliteStore {
     async fn claim_deliveries(
         &self,
+        channels: &[Channel],
         now: Timestamp,
         lease_until: Timestamp,
         limit: u32,
     ) -> Result<Vec<Delivery>, StoreError> {
+        let channels = to_json(&channels)?;
         // The write lock is taken only when there is something to claim.
-        if find_due(&mut *self.readers().acquire().await.meaning()?, now, limit.min(1)).await?.is_empty() {
+        let mut reader = self.readers().acquire().await.meaning()?;
+        if find_due(&mut reader, &channels, now, limit.min(1)).await?.is_empty() {
             return Ok(Vec::new());
         }
-        self.write(never, move |db| Box::pin(async move { claim_in(db, now, lease_until, limit).await }))
-            .await
+        drop(reader);
+        self.write(never, move |db| {
+            Box::pin(async move {
+                let due = find_due(db, &channels, now, limit).await?;
+                lease_in(db, due, lease_until).await
+            })
+        })
+        .await
     }
 
     async fn put_off_delivery(&self, delivery: &Delivery, until: Timestamp) -> Result<bool, StoreError> {
@@ -118,14 +127,21 @@ impl DeliveryStore for SqliteStore {
     }
 }
 
-async fn find_due(db: &mut SqliteConnection, now: Timestamp, limit: u32) -> Result<Vec<Uuid>, StoreError> {
+async fn find_due(
+    db: &mut SqliteConnection,
+    channels: &str,
+    now: Timestamp,
+    limit: u32,
+) -> Result<Vec<Uuid>, StoreError> {
     let now = micros(now);
     sqlx::query_scalar!(
         r#"select id as "id!: Uuid" from delivery
            where wake_at is not null and wake_at <= ?1 and (lease_until is null or lease_until <= ?1)
+             and channel in (select value from json_each(?3))
            order by wake_at limit ?2"#,
         now,
         limit,
+        channels,
     )
     .fetch_all(db)
     .await
@@ -148,13 +164,11 @@ pub(crate) async fn due(
     read_all(rows.fetch_all(store.readers()).await.meaning()?)
 }
 
-async fn claim_in(
+async fn lease_in(
     db: &mut SqliteConnection,
-    now: Timestamp,
+    due: Vec<Uuid>,
     lease_until: Timestamp,
-    limit: u32,
 ) -> Result<Vec<Delivery>, StoreError> {
-    let due = find_due(db, now, limit).await?;
     let (ids, until) = (id_list(due), micros(lease_until));
     sqlx::query!(
         "update delivery set lease_until = ?2, fence = fence + 1
@@ -174,7 +188,6 @@ async fn claim_in(
 /// The columns that the end of a try sets.
 struct Ended {
     state: DeliveryState,
-    counts: bool,
     wake_at: Option<i64>,
     delivered_at: Option<i64>,
     error: Option<String>,
@@ -182,22 +195,13 @@ struct Ended {
 
 impl Ended {
     fn of(result: &DeliveryResult, at: Timestamp) -> Self {
-        let open = Self {
-            state: DeliveryState::Pending,
-            counts: true,
-            wake_at: None,
-            delivered_at: None,
-            error: None,
-        };
+        let open = Self { state: DeliveryState::Pending, wake_at: None, delivered_at: None, error: None };
         match result {
             DeliveryResult::Delivered => {
                 Self { state: DeliveryState::Done, delivered_at: Some(micros(at)), ..open }
             }
             DeliveryResult::Retry { at, error } => {
                 Self { wake_at: Some(micros(*at)), error: Some(error.clone()), ..open }
-            }
-            DeliveryResult::Postponed { at, error } => {
-                Self { counts: false, wake_at: Some(micros(*at)), error: Some(error.clone()), ..open }
             }
             DeliveryResult::Dead { error } => {
                 Self { state: DeliveryState::Dead, error: Some(error.clone()), ..open }
@@ -215,13 +219,12 @@ async fn record_in(
     let (id, ended) = (delivery.id.as_uuid(), Ended::of(result, at));
     let state = ended.state.as_str();
     let recorded = sqlx::query!(
-        "update delivery set state = ?3, attempts = attempts + ?4, wake_at = ?5,
-           delivered_at = coalesce(?6, delivered_at), last_error = coalesce(?7, last_error), lease_until = null
+        "update delivery set state = ?3, attempts = attempts + 1, wake_at = ?4,
+           delivered_at = coalesce(?5, delivered_at), last_error = coalesce(?6, last_error), lease_until = null
          where id = ?1 and fence = ?2 and state = 'pending'",
         id,
         delivery.fence,
         state,
-        ended.counts,
         ended.wake_at,
         ended.delivered_at,
         ended.error,
@@ -247,7 +250,9 @@ async fn redeliver_in(
     // The tries are counted anew, or the first failure would be the last.
     let again = sqlx::query!(
         "update delivery set state = 'pending', attempts = 0, wake_at = ?3, lease_until = null, delivered_at = null
-         where job_id = ?1 and (?2 is null or account_id = ?2) and state in ('done', 'dead')",
+         where job_id = ?1 and (?2 is null or account_id = ?2) and (
+           state in ('done', 'dead')
+           or ((lease_until is null or lease_until <= ?3) and (wake_at is null or (attempts > 0 and wake_at > ?3))))",
         id,
         account,
         due,

@@ -12,7 +12,7 @@ use crate::assets::add_asset_in;
 use crate::row::{Cell, micros, micros_opt, to_integer, to_json};
 use crate::timeline::add_entries_in;
 use crate::transfers::add_transfers_in;
-use crate::writer::Meaning;
+use crate::writer::{Meaning, never};
 
 struct ImportedRow {
     key: String,
@@ -58,6 +58,11 @@ impl ImportStore for SqliteStore {
         let import = import.clone();
         self.write(|written| *written, move |db| Box::pin(async move { import_in(db, &import).await })).await
     }
+
+    async fn try_import(&self, import: &NewImport) -> Result<bool, StoreError> {
+        let import = import.clone();
+        self.write(never, move |db| Box::pin(async move { try_import_in(db, &import).await })).await
+    }
 }
 
 async fn import_in(db: &mut SqliteConnection, import: &NewImport) -> Result<bool, StoreError> {
@@ -66,19 +71,34 @@ async fn import_in(db: &mut SqliteConnection, import: &NewImport) -> Result<bool
     }
     if let Some(account) = &import.open {
         insert_account_in(db, &NewAccount { id: import.account, ..account.clone() }).await?;
+        store::fail_point!("sqlite.import.opened");
     }
     if let Some(job) = &import.write {
         insert_job(db, job).await?;
+        store::fail_point!("sqlite.import.attempt");
     }
     add_transfers_in(db, &import.transfers, import.at).await?;
+    store::fail_point!("sqlite.import.moved", import.noun.as_str());
     if let Some(job) = &import.write {
         for asset in &job.assets {
             add_asset_in(db, asset, import.at).await?;
+            store::fail_point!("sqlite.import.asset");
         }
         add_entries_in(db, job.row.id, &job.timeline, import.at).await?;
+        store::fail_point!("sqlite.import.told");
     }
     mark(db, import).await?;
+    store::fail_point!("sqlite.import.marked", import.noun.as_str());
     Ok(true)
+}
+
+/// Imports and undoes it; an error is undone by the writer.
+async fn try_import_in(db: &mut SqliteConnection, import: &NewImport) -> Result<bool, StoreError> {
+    sqlx::query("savepoint trial").execute(&mut *db).await.meaning()?;
+    let written = import_in(db, import).await?;
+    sqlx::query("rollback to trial").execute(&mut *db).await.meaning()?;
+    sqlx::query("release trial").execute(&mut *db).await.meaning()?;
+    Ok(written)
 }
 
 async fn find_version(db: &mut SqliteConnection, import: &NewImport) -> Result<Option<i64>, StoreError> {
@@ -163,6 +183,7 @@ async fn insert_job(db: &mut SqliteConnection, import: &ImportedJob) -> Result<(
     .execute(&mut *db)
     .await
     .meaning()?;
+    store::fail_point!("sqlite.import.job");
     if job.attempts == 1 {
         let added = sqlx::query!(
             "insert into attempt (job_id, number, sent_at, task_id, task_at)

@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::{DeliveryState, Job, JobState, Timestamp};
+use domain::{AccountId, DeliveryState, Job, JobId, JobState, Timestamp, Transfer};
 use sqlx::SqliteConnection;
 use store::{
-    AuditFinding, Due, KindCounts, ModelTimes, Overview, Percentiles, ReportStore, StoreError, StuckLimits,
+    AuditFinding, Blocked, Due, KindCounts, ModelTimes, Overview, Percentiles, ReportStore, StoreError,
+    StuckLimits, TransferStore, UNKNOWN_WORD,
 };
+use uuid::Uuid;
 
 use crate::SqliteStore;
 use crate::jobs::job_rows;
-use crate::row::{Cell, micros, micros_of, micros_opt, readable, to_json};
+use crate::row::{Cell, id_list, micros, micros_of, micros_opt, readable, to_json};
 use crate::writer::Meaning;
 
 /// Times of models are taken from so many of the newest jobs of the window.
@@ -25,10 +27,11 @@ impl ReportStore for SqliteStore {
     async fn audit(&self, _now: Timestamp) -> Result<Vec<AuditFinding>, StoreError> {
         let mut snapshot = self.snapshot().await?;
         let mut found = crate::audit::findings(&mut snapshot).await?;
-        found.extend(self.unreadable_jobs().await?.into_iter().map(|(id, error)| {
+        found.extend(self.unreadable_jobs(None).await?.into_iter().map(|(id, error)| {
             let detail = format!("nobody can work on it or show it: {error}");
             AuditFinding { invariant: "I4", noun: "job", id: id.to_string(), detail }
         }));
+        found.sort_by_key(|finding| (finding.invariant, finding.noun));
         Ok(found)
     }
 
@@ -42,6 +45,8 @@ impl ReportStore for SqliteStore {
             outputs: count_outputs(&mut snapshot, since).await?,
             oldest_due: find_oldest_due(&mut snapshot, micros(now)).await?,
             orphans: count_orphans(&mut snapshot, since).await?,
+            unknown_words: unknown_words(&mut snapshot).await?,
+            blocked: find_blocked(&mut snapshot, since).await?,
         })
     }
 
@@ -103,6 +108,21 @@ impl ReportStore for SqliteStore {
         .await
         .meaning()?;
         Cell { table: "job", id: &"count" }.number("count", count)
+    }
+
+    async fn transfers_of(&self, jobs: &[JobId]) -> Result<Vec<Transfer>, StoreError> {
+        let jobs = id_list(jobs.iter().map(|job| job.as_uuid()));
+        let keys = sqlx::query_scalar!(
+            "select key from transfer where job_id in (select unhex(value) from json_each(?1)) order by id desc",
+            jobs,
+        );
+        // What is written is never changed or deleted.
+        self.transfers_by_key(&keys.fetch_all(self.readers()).await.meaning()?).await
+    }
+
+    async fn unreadable_jobs_of(&self, account: AccountId) -> Result<Vec<JobId>, StoreError> {
+        let found = self.unreadable_jobs(Some(account)).await?;
+        Ok(found.into_iter().map(|(id, _why)| JobId::from_uuid(id)).collect())
     }
 }
 
@@ -292,4 +312,43 @@ async fn count_orphans(db: &mut SqliteConnection, since: i64) -> Result<u64, Sto
             .await
             .meaning()?;
     Cell { table: "orphan", id: &"count" }.number("count", count)
+}
+
+/// Of jobs that are awake, so their number is small whatever the history; a failed reading told no word.
+async fn unknown_words(db: &mut SqliteConnection) -> Result<Vec<(String, u64)>, StoreError> {
+    let rows = sqlx::query!(
+        r#"select coalesce(t.detail, '') as "word!: String", count(*) as "jobs!: i64"
+           from job j indexed by job_due cross join timeline t on t.seq = (
+             select n.seq from timeline n
+             where n.job_id = j.id and n.event in ('record.read', 'record.empty', ?1)
+             order by n.last_at desc, n.seq desc limit 1)
+           where j.wake_at is not null and j.state <> 'pending' and j.state = 'running' and t.event = ?1
+           group by t.detail order by count(*) desc, t.detail limit 10"#,
+        UNKNOWN_WORD,
+    )
+    .fetch_all(db)
+    .await
+    .meaning()?;
+    let cell = Cell { table: "job", id: &"count" };
+    rows.into_iter().map(|row| Ok((row.word, cell.number("count", row.jobs)?))).collect()
+}
+
+/// A job changes when a result of it is given up, and then comes to its last state.
+async fn find_blocked(db: &mut SqliteConnection, since: i64) -> Result<Option<Blocked>, StoreError> {
+    let newest = sqlx::query!(
+        r#"select j.id as "job!: Uuid", count(*) over () as "results!: i64"
+           from job j indexed by job_updated cross join asset a on a.job_id = j.id
+           where j.updated_at >= ?1 and j.entered_at >= ?1 and a.state = 'lost' and a.blocked
+           order by j.entered_at desc, j.id desc limit 1"#,
+        since,
+    )
+    .fetch_optional(db)
+    .await
+    .meaning()?;
+    let cell = Cell { table: "asset", id: &"count" };
+    newest
+        .map(|row| {
+            Ok(Blocked { results: cell.number("count", row.results)?, job: JobId::from_uuid(row.job) })
+        })
+        .transpose()
 }

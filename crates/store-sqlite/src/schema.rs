@@ -33,7 +33,7 @@ impl Standing {
         if self == Self::Current {
             return Ok(());
         }
-        Err(StoreError::Schema(format!(
+        Err(StoreError::NotMigrated(format!(
             "the schema of {} is not up to date: start kie-web or kie-bot of this version once to bring it there",
             file.display()
         )))

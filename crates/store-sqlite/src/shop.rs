@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use domain::Timestamp;
 use sqlx::SqliteConnection;
-use store::{OpenShop, ShopStore, StoreError};
+use store::{OpenShop, Process, ShopStore, StoreError};
 
 use crate::SqliteStore;
 use crate::row::{Cell, micros};
@@ -45,15 +45,22 @@ impl ShopStore for SqliteStore {
         schema::version(&mut *self.readers().acquire().await.meaning()?).await
     }
 
-    async fn heartbeat(&self, process: &str, at: Timestamp) -> Result<(), StoreError> {
+    async fn heartbeat(
+        &self,
+        process: &str,
+        at: Timestamp,
+        skew_micros: Option<i64>,
+    ) -> Result<(), StoreError> {
         let (process, at) = (process.to_owned(), micros(at));
         self.write(never, move |db| {
             Box::pin(async move {
                 sqlx::query!(
-                    "insert into process (name, seen_at) values (?1, ?2)
-                     on conflict (name) do update set seen_at = max(seen_at, excluded.seen_at)",
+                    "insert into process (name, seen_at, skew_micros) values (?1, ?2, ?3)
+                     on conflict (name) do update set seen_at = max(seen_at, excluded.seen_at),
+                       skew_micros = coalesce(excluded.skew_micros, skew_micros)",
                     process,
                     at,
+                    skew_micros,
                 )
                 .execute(db)
                 .await
@@ -64,16 +71,17 @@ impl ShopStore for SqliteStore {
         .await
     }
 
-    async fn heartbeats(&self) -> Result<Vec<(String, Timestamp)>, StoreError> {
+    async fn heartbeats(&self) -> Result<Vec<Process>, StoreError> {
         let rows = sqlx::query!(
-            r#"select name as "name!: String", seen_at as "seen_at!: i64" from process order by name"#
+            r#"select name as "name!: String", seen_at as "seen_at!: i64", skew_micros as "skew_micros?: i64"
+               from process order by name"#
         )
         .fetch_all(self.readers())
         .await
         .meaning()?;
         let seen = rows.into_iter().map(|row| {
             let seen_at = Cell { table: "process", id: &row.name }.time("seen_at", row.seen_at)?;
-            Ok((row.name, seen_at))
+            Ok(Process { name: row.name, seen_at, skew_micros: row.skew_micros })
         });
         seen.collect()
     }

@@ -149,6 +149,7 @@ async fn open_in(db: &mut SqliteConnection, reason: &str, at: i64, next: i64) ->
     if renewed.rows_affected() == 1 {
         return Ok(false);
     }
+    store::fail_point!("sqlite.breaker.renewed");
     sqlx::query!(
         "insert into breaker (provider, open_since, next_trial_at, reason) values ('kie', ?1, ?2, ?3)",
         at,
@@ -178,6 +179,7 @@ async fn count_in(
     .execute(&mut *db)
     .await
     .meaning()?;
+    store::fail_point!("sqlite.health.counted");
     sqlx::query_as!(
         HealthRow,
         r#"select model as "model!", refusals as "refusals!", off_since as "off_since?"

@@ -302,6 +302,7 @@ async fn recount_in(db: &mut SqliteConnection, account: AccountId) -> Result<Rec
     .fetch_one(&mut *db)
     .await
     .meaning()?;
+    store::fail_point!("sqlite.recount.summed");
     sqlx::query!(
         "update account set available = ?2, held = ?3 where id = ?1",
         id,

@@ -92,12 +92,14 @@ pub trait AssetStore: Send + Sync {
         new_url: Option<&str>,
         at: Timestamp,
     ) -> Result<bool, StoreError>;
-    /// Gives a `pending` asset up under its job's fence; false if nothing was written.
+    /// Gives a `pending` asset up under its job's fence; `blocked` if its address may not be reached. False if nothing was
+    /// written.
     async fn asset_lost(
         &self,
         id: AssetId,
         fence: i64,
         reason: &str,
+        blocked: bool,
         at: Timestamp,
     ) -> Result<bool, StoreError>;
     /// Keeps a fresh copy of an upload at the provider. [`StoreError::NotFound`] if there is no such asset.

@@ -30,13 +30,6 @@ pub enum DeliveryResult {
         /// What went wrong.
         error: String,
     },
-    /// Wait until this moment without counting a try: the channel said so, or is not set up here.
-    Postponed {
-        /// When.
-        at: Timestamp,
-        /// Why.
-        error: String,
-    },
     /// Given up.
     Dead {
         /// What went wrong.
@@ -47,9 +40,11 @@ pub enum DeliveryResult {
 /// Deliveries.
 #[async_trait]
 pub trait DeliveryStore: Send + Sync {
-    /// Claims due deliveries: pending, `wake_at <= now`, no live lease; at most `limit`. Skips what others are claiming.
+    /// Claims due deliveries of these channels: pending, `wake_at <= now`, no live lease; at most `limit`. Skips what others
+    /// are claiming; those of other channels wait for a process that has them.
     async fn claim_deliveries(
         &self,
+        channels: &[Channel],
         now: Timestamp,
         lease_until: Timestamp,
         limit: u32,
@@ -65,7 +60,8 @@ pub trait DeliveryStore: Send + Sync {
         result: &DeliveryResult,
         at: Timestamp,
     ) -> Result<bool, StoreError>;
-    /// Makes the deliveries of a job that are done or dead pending and due again, with the same ids; how many.
+    /// Makes the deliveries of a job pending and due, with the same ids and all their tries before them: those that are done
+    /// or dead, and those that nobody is sending and that wait after a failed try or have no wake; how many.
     async fn redeliver(&self, job: JobId, scope: Scope, at: Timestamp) -> Result<u64, StoreError>;
     /// The deliveries of these jobs, by job and time; one query whatever their number.
     async fn deliveries_of(&self, jobs: &[JobId]) -> Result<Vec<Delivery>, StoreError>;

@@ -25,6 +25,9 @@ pub enum StoreError {
     /// An account would fall below zero.
     #[error("the balance does not suffice")]
     Short,
+    /// The account has as many open jobs as it may.
+    #[error("the account has too many open jobs")]
+    TooManyOpen,
     /// A row says what no row may say; names table, column and id.
     #[error("a row of {table} has an impossible {column}")]
     Corrupt {
@@ -39,6 +42,9 @@ pub enum StoreError {
     /// The schema is not ours, has drifted or is newer than this program; says what to do.
     #[error("{0}")]
     Schema(String),
+    /// There is no database, or our migrations have not all run in it: a start that migrates makes it; says so.
+    #[error("{0}")]
+    NotMigrated(String),
     /// The database refused a statement; a defect of ours.
     #[error("the database refused a statement")]
     Internal(#[source] Source),

@@ -110,4 +110,6 @@ pub trait ImportStore: Send + Sync {
     /// [`StoreError::Taken`] if the task, the order key, an object or the customer's name belongs elsewhere, or the account
     /// is another user's; [`StoreError::Short`] if a balance would fall below zero; nothing is written then.
     async fn import(&self, import: &NewImport) -> Result<bool, StoreError>;
+    /// What [`ImportStore::import`] would answer now; nothing is written.
+    async fn try_import(&self, import: &NewImport) -> Result<bool, StoreError>;
 }

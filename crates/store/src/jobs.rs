@@ -123,6 +123,8 @@ pub struct Step {
     pub deliveries: Vec<NewDelivery>,
     /// Lines of history.
     pub timeline: Vec<NewEntry>,
+    /// The account may have so many open jobs with this one, for a step that opens it; not looked at if none.
+    pub open_jobs: Option<u32>,
 }
 
 /// Whether a guarded write happened.
@@ -292,8 +294,8 @@ pub trait JobStore: Send + Sync {
     /// Writes one step. Frees the lease; if `wake_seq` moved since the claim, the row is due again at once (`wake_at`
     /// becomes `at`, unless the next state is `done` or `canceled`). `version` and `updated_at` rise. A job of a closed
     /// account that ends forgets its input.
-    /// [`StoreError::Short`] if a balance would fall below zero, [`StoreError::Taken`] if a transfer's key or the task
-    /// belongs elsewhere; nothing is written then.
+    /// [`StoreError::Short`] if a balance would fall below zero, [`StoreError::TooManyOpen`] if the account would have more
+    /// open jobs than it may, [`StoreError::Taken`] if a transfer's key or the task belongs elsewhere; nothing is written then.
     async fn record(&self, step: &Step) -> Result<Recorded, StoreError>;
     /// Saves a task id on its attempt where none is yet, whoever holds the lease: a task id is evidence.
     /// [`StoreError::NotFound`] if there is no such attempt.

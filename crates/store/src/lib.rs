@@ -38,9 +38,10 @@ pub use orders::{NewJob, NewOrder, OrderLimits, OrderStore, Placed};
 pub use page::filled_page;
 pub use readings::{Consumption, CreditReading, ReadingStore};
 pub use reports::{
-    AuditFinding, Due, KindCounts, ModelTimes, Overview, Percentiles, ReportStore, StuckLimits,
+    AuditFinding, Blocked, Due, KindCounts, ModelTimes, Overview, Percentiles, ReportStore, StuckLimits,
+    UNKNOWN_WORD,
 };
-pub use shop::{OpenShop, ShopStore};
+pub use shop::{OpenShop, Process, ShopStore};
 pub use slots::{Breaker, ModelHealth, SlotStore};
 pub use transfers::{Credited, Delta, NewTransfer, Recounted, TransferFilter, TransferStore, account_delta};
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::{DeliveryState, JobState, MediaKind, Timestamp};
+use domain::{AccountId, DeliveryState, JobId, JobState, MediaKind, Timestamp, Transfer};
 
 use crate::StoreError;
 
@@ -59,6 +59,15 @@ pub struct ModelTimes {
     pub delivered: Option<Percentiles>,
 }
 
+/// Results that lie where nothing may be fetched from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct Blocked {
+    /// How many.
+    pub results: u64,
+    /// The job of the newest.
+    pub job: JobId,
+}
+
 /// What an operator looks at first.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Overview {
@@ -74,7 +83,14 @@ pub struct Overview {
     pub oldest_due: Option<Timestamp>,
     /// Tasks that no job knows and that callbacks named in the window, by the path that they came to.
     pub orphans: u64,
+    /// Words of the provider that nobody knows, and of how many running jobs each was the last; most jobs first, at most 10.
+    pub unknown_words: Vec<(String, u64)>,
+    /// Results given up because of their address, of jobs that came to their state in the window.
+    pub blocked: Option<Blocked>,
 }
+
+/// The line of history of a reading whose word nobody knows; the words are its detail.
+pub const UNKNOWN_WORD: &str = "record.unknown_word";
 
 /// From what age a job that is not final counts as stuck: that of its kind or that of its model, whichever comes first.
 #[derive(Debug, Clone)]
@@ -141,4 +157,8 @@ pub trait ReportStore: Send + Sync {
     ) -> Result<Vec<domain::Job>, StoreError>;
     /// How many jobs are stuck.
     async fn count_stuck(&self, limits: &StuckLimits, now: Timestamp) -> Result<u64, StoreError>;
+    /// The transfers of these jobs, newest first, for their receipts; one query whatever their number.
+    async fn transfers_of(&self, jobs: &[JobId]) -> Result<Vec<Transfer>, StoreError>;
+    /// The jobs of this account that cannot be read, which lists leave out; at most a thousand, newest first.
+    async fn unreadable_jobs_of(&self, account: AccountId) -> Result<Vec<JobId>, StoreError>;
 }

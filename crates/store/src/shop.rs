@@ -14,6 +14,17 @@ pub enum OpenShop {
     OtherCurrency(String),
 }
 
+/// A process that shows that it is alive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Process {
+    /// Its name.
+    pub name: String,
+    /// When it was last seen.
+    pub seen_at: Timestamp,
+    /// Microseconds by which the database's clock was last found ahead of its machine's, if it was ever measured.
+    pub skew_micros: Option<i64>,
+}
+
 /// The shop.
 #[async_trait]
 pub trait ShopStore: Send + Sync {
@@ -27,10 +38,15 @@ pub trait ShopStore: Send + Sync {
     async fn ping(&self) -> Result<(), StoreError>;
     /// The version of the schema, for start lines and health.
     async fn schema_version(&self) -> Result<i64, StoreError>;
-    /// Notes that a process of this name is alive.
-    async fn heartbeat(&self, process: &str, at: Timestamp) -> Result<(), StoreError>;
-    /// Processes and when each was last seen, by name.
-    async fn heartbeats(&self) -> Result<Vec<(String, Timestamp)>, StoreError>;
+    /// Notes that a process of this name is alive, and how far its machine's clock is off; kept as it was if none.
+    async fn heartbeat(
+        &self,
+        process: &str,
+        at: Timestamp,
+        skew_micros: Option<i64>,
+    ) -> Result<(), StoreError>;
+    /// Processes, by name.
+    async fn heartbeats(&self) -> Result<Vec<Process>, StoreError>;
     /// Forgets processes that were not seen since `before`, at most `limit`; how many.
     async fn forget_processes(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
     /// A short description for start lines: engine and pool, no credentials.

@@ -20,6 +20,7 @@ use crate::problem::{Kind, Problem, ProblemBody};
     responses(
         (status = 200, description = "Kept, or kept before"),
         (status = 401, description = "The token is not ours, or the signature is wrong", body = ProblemBody<'static>),
+        (status = 404, description = "The token is no text", body = ProblemBody<'static>),
         (status = 413, description = "Over 256 KiB; the job is woken all the same", body = ProblemBody<'static>),
         (status = 503, description = "It could not be stored: send it again", body = ProblemBody<'static>),
     ),

@@ -250,7 +250,7 @@ impl Vault for Cabinet {
         written.map(|()| kept).map_err(|error| KeepError::Storage(error.to_string()))
     }
 
-    async fn size(&self, _object: &str) -> Result<Option<u64>, KeepError> {
+    async fn digest(&self, _object: &str) -> Result<Option<(u64, [u8; 32])>, KeepError> {
         Ok(None)
     }
 

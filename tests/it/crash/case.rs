@@ -159,6 +159,7 @@ impl Case {
             End::Done | End::Adopted => self.prove_result(world, &job).await,
             End::Unclear => assert_eq!((job.state(), job.cause()), ("failed", "unclear")),
             End::Failed => assert_eq!((job.state(), job.cause()), ("failed", "provider_error")),
+            End::Lost => assert_eq!((job.state(), job.cause()), ("failed", "no_result")),
             End::Canceled => assert_eq!(job.state(), "canceled"),
             End::Kept => panic!("{:?} keeps nothing", self.act),
         }

@@ -36,6 +36,8 @@ pub(super) enum End {
     Unclear,
     /// The provider failed: released.
     Failed,
+    /// Its file was not to be had: released.
+    Lost,
     /// Canceled: released.
     Canceled,
     /// The file or the money is there, once.
@@ -60,6 +62,8 @@ const LOST: Act = Act::Order("[sim:create=reset]");
 const NEVER: Act = Act::Order("[sim:create=reset:none]");
 const REFUSED_ONCE: Act = Act::Order("[sim:create=429:times=1]");
 const FAILS: Act = Act::Order("[sim:fail=500:no luck]");
+/// Its file is where nobody may fetch it from.
+const GONE: Act = Act::Order("[sim:result=private]");
 
 const fn row(point: &'static str, act: Act, end: End) -> Row {
     Row { point, act, end }
@@ -134,6 +138,7 @@ pub(super) const STORING: &[Row] = &[
     row("buy.saved", PLAIN, End::Done),
     row("buy.trusted", PLAIN, End::Done),
     row("buy.refused", REFUSED_ONCE, End::Done),
+    row("refusal.pushed", REFUSED_ONCE, End::Done),
     row("observe.read", PLAIN, End::Done),
     row("step.made:storing", PLAIN, End::Done),
     row("sqlite.record.patched:storing", PLAIN, End::Done),
@@ -144,12 +149,19 @@ pub(super) const STORING: &[Row] = &[
     row("keep.landed", PLAIN, End::Done),
     row("keep.copied", PLAIN, End::Done),
     row("sqlite.asset.stored", PLAIN, End::Done),
+    row("sqlite.asset.lost", GONE, End::Lost),
     row("keep.stored", PLAIN, End::Done),
 ];
 
 /// While the bytes of what its owner hid long ago are deleted.
-pub(super) const PURGING: &[&str] =
-    &["sqlite.purge.files", "sqlite.purge.jobs", "sqlite.purge.uploads", "house.marked", "house.deleted"];
+pub(super) const PURGING: &[&str] = &[
+    "sqlite.callback.deleted",
+    "sqlite.purge.files",
+    "sqlite.purge.jobs",
+    "sqlite.purge.uploads",
+    "house.marked",
+    "house.deleted",
+];
 
 /// Where money moves at the end of a job.
 pub(super) const SETTLING: &[Row] = &[
@@ -235,6 +247,7 @@ impl Act {
         match self {
             _ if self == NEVER => End::Unclear,
             _ if self == FAILS => End::Failed,
+            _ if self == GONE => End::Lost,
             Self::Cancel => End::Canceled,
             Self::Upload | Self::TopUp | Self::Refund | Self::Redeliver => End::Kept,
             Self::Order(_) | Self::Free | Self::Input | Self::Confirm => End::Done,

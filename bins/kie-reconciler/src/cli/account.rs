@@ -60,6 +60,18 @@ pub(crate) enum AccountCommand {
         #[command(flatten)]
         change: Change,
     },
+    /// An account's movements of money, newest first.
+    Transfers {
+        id: String,
+        /// The newest so many.
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        limit: u32,
+        /// Those before this one, as the page before says it.
+        #[arg(long, value_name = "TRANSFER")]
+        before: Option<String>,
+        #[command(flatten)]
+        database: DatabaseConfig,
+    },
     /// Accounts and their balances.
     List {
         #[command(flatten)]

@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
-use operations::{Deed, Moved};
+use anyhow::{anyhow, bail};
+use operations::{AccountTransfers, Deed, MoneyForm, Moved, moment};
 use runtime::config::DatabaseConfig;
-use runtime::{Account, AccountId};
+use runtime::{Account, AccountId, StoreError};
 
 use super::act::{done, stop};
 use super::books::Books;
@@ -13,7 +13,8 @@ use crate::cli::{AccountCommand, Change, Movement};
 use crate::show;
 
 pub(crate) fn account_id(text: &str) -> anyhow::Result<AccountId> {
-    text.parse().with_context(|| format!("`{text}` is not an account's id"))
+    // The parser's words help nobody.
+    text.parse().map_err(|_not_an_id| anyhow!("`{text}` is not an account's id: see `account list`"))
 }
 
 pub(crate) async fn run(json: bool, command: &AccountCommand) -> anyhow::Result<ExitCode> {
@@ -28,6 +29,9 @@ pub(crate) async fn run(json: bool, command: &AccountCommand) -> anyhow::Result<
         AccountCommand::Adjust(adjust) => credit(json, adjust, Way::Adjust).await,
         AccountCommand::Recount { id, change } => recount(json, id, change).await,
         AccountCommand::Erase { id, change } => erase(json, id, change).await,
+        AccountCommand::Transfers { id, limit, before, database } => {
+            transfers(json, database, id, (before.as_deref(), *limit)).await
+        }
         AccountCommand::List { database } => list(json, database).await,
     }
 }
@@ -47,7 +51,10 @@ async fn add(
             foreseen
         }
         // It is made, or brought up to date, together with its first account.
-        Err(_not_as_it_should_be) => format!("open an account ({who})").into(),
+        Err(error) if matches!(error.downcast_ref(), Some(StoreError::NotMigrated(_))) => {
+            format!("open an account ({who})").into()
+        }
+        Err(error) => return Err(error),
     };
     if let Some(code) = stop(json, act, foreseen)? {
         return Ok(code);
@@ -91,7 +98,7 @@ async fn tokens(json: bool, database: &DatabaseConfig, id: &str) -> anyhow::Resu
     show::print(json, &tokens, |tokens| {
         let rows = tokens
             .iter()
-            .map(|token| vec![token.id.to_string(), token.role.to_string(), token.created_at.to_string()]);
+            .map(|token| vec![token.id.to_string(), token.role.to_string(), moment(token.created_at)]);
         show::table(&["token", "role", "made"], rows)
     })?;
     Ok(ExitCode::SUCCESS)
@@ -103,7 +110,7 @@ async fn revoke(
     Change { act, database }: &Change,
 ) -> anyhow::Result<ExitCode> {
     let token =
-        token.parse().with_context(|| format!("`{token}` is not a token's id: see `account tokens`"))?;
+        token.parse().map_err(|_not_an_id| anyhow!("`{token}` is not a token's id: see `account tokens`"))?;
     let books = Books::open(database).await?;
     let account = existing(&books, id).await?.id;
     if !books.store.list_tokens(account).await?.iter().any(|kept| kept.id == token) {
@@ -143,39 +150,49 @@ async fn credit(json: bool, movement: &Movement, way: Way) -> anyhow::Result<Exi
         Way::Topup => operations::top_up(store, ids, account, amount, why).await?,
         Way::Adjust => operations::adjust(store, ids, account, amount, why).await?,
     };
+    let form = MoneyForm::of(store).await?;
     books.close().await;
-    show_moved(json, &moved)
+    show_moved(json, &moved, &form)
 }
 
 async fn recount(json: bool, id: &str, Change { act, database }: &Change) -> anyhow::Result<ExitCode> {
     let books = Books::open(database).await?;
     let Account { id: account, available, held, .. } = existing(&books, id).await?;
     let foreseen = books.foresee(&Deed::Recount(account)).await?;
+    let is_right = foreseen.done_before;
     if let Some(code) = stop(json, act, foreseen)? {
         return Ok(code);
     }
+    let form = MoneyForm::of(&*books.store).await?;
+    let (available, held) = (form.text(available), form.text(held));
+    if is_right {
+        books.close().await;
+        let right = "is what its transfers make: nothing was changed";
+        return done(
+            json,
+            &format!("the balance of account {account}, available {available}, held {held}, {right}"),
+        );
+    }
     // What it will be follows from the transfers; what it was is nowhere else.
-    let (available, held) = (available.minor(), held.minor());
-    let was = format!("{account}, which had available {available}, held {held} (minor units)");
+    let was = format!("{account}, which had available {available}, held {held}");
     books.note("account recount", &was, act).await?;
     let recounted = books.store.recount(account).await?;
     let (before, after) = (recounted.before, recounted.after);
     books.close().await;
-    done(
-        json,
-        &format!(
-            "account {account}: available {} → {}, held {} → {} (minor units)",
-            before.available, after.available, before.held, after.held
-        ),
-    )
+    done(json, &format!("account {account}: {}", operations::recounted_text(&form, before, after)))
 }
 
 async fn erase(json: bool, id: &str, Change { act, database }: &Change) -> anyhow::Result<ExitCode> {
     let books = Books::open(database).await?;
     let account = existing(&books, id).await?.id;
-    let what = format!("close account {account} and remove its name, chat, tokens and prompts");
-    if let Some(code) = stop(json, act, what)? {
+    let foreseen = books.foresee(&Deed::Erase(account)).await?;
+    let is_erased = foreseen.done_before;
+    if let Some(code) = stop(json, act, foreseen)? {
         return Ok(code);
+    }
+    if is_erased {
+        books.close().await;
+        return done(json, &format!("account {account} was erased already: nothing is left to do"));
     }
     books.note("account erase", &account.to_string(), act).await?;
     books.store.erase_account(account, books.now()).await?;
@@ -188,10 +205,45 @@ async fn existing(books: &Books, id: &str) -> anyhow::Result<Account> {
     operations::existing(&*books.store, account_id(id)?).await
 }
 
-fn show_moved(json: bool, moved: &Moved) -> anyhow::Result<ExitCode> {
+async fn transfers(
+    json: bool,
+    database: &DatabaseConfig,
+    id: &str,
+    (before, limit): (Option<&str>, u32),
+) -> anyhow::Result<ExitCode> {
+    let before = before
+        .map(|text| text.parse().map_err(|_not_an_id| anyhow!("`{text}` is not a transfer's id")))
+        .transpose()?;
+    let books = Books::open(database).await?;
+    let account = existing(&books, id).await?.id;
+    let page = operations::account_transfers(&*books.store, account, (before, limit)).await?;
+    let form = MoneyForm::of(&*books.store).await?;
+    books.close().await;
+    show::print(json, &page, |page| transfers_text(page, &form))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn transfers_text(page: &AccountTransfers, form: &MoneyForm) -> String {
+    let rows = page.transfers.iter().map(|one| {
+        vec![
+            moment(one.at),
+            one.kind.to_string(),
+            format!("{} → {}", one.from, one.to),
+            form.text(one.amount),
+            one.job.map(|job| job.to_string()).unwrap_or_default(),
+            one.key.clone(),
+            one.reason.clone().unwrap_or_default(),
+        ]
+    });
+    let table = show::table(&["at", "transfer", "books", "amount", "job", "key", "reason"], rows);
+    let more = page.before.map(|before| format!("\nolder ones: --before {before}")).unwrap_or_default();
+    format!("{table}{more}")
+}
+
+fn show_moved(json: bool, moved: &Moved, form: &MoneyForm) -> anyhow::Result<ExitCode> {
     show::print(json, moved, |moved| {
         let again = if moved.replayed { " (was done before)" } else { "" };
-        format!("{} minor units moved{again}; available {}", moved.amount.minor(), moved.available.minor())
+        format!("{} moved{again}; available {}", form.text(moved.amount), form.text(moved.available))
     })?;
     Ok(ExitCode::SUCCESS)
 }
@@ -204,22 +256,31 @@ async fn list(json: bool, database: &DatabaseConfig) -> anyhow::Result<ExitCode>
         let page = books.store.list_accounts(after, 500).await?;
         let Some(last) = page.last() else { break };
         after = Some(last.id);
-        rows.extend(page.into_iter().map(|account| {
+        rows.extend(page);
+    }
+    let form = MoneyForm::of(&*books.store).await?;
+    books.close().await;
+    let value: Vec<_> = rows
+        .iter()
+        .map(|account| {
             serde_json::json!({
                 "id": account.id.to_string(), "external_id": account.external_id, "name": account.name,
                 "available": account.available, "held": account.held, "closed": account.closed_at.is_some()
             })
-        }));
-    }
-    books.close().await;
-    show::print(json, &rows, |rows| {
-        let cell = |value: &serde_json::Value| match value {
-            serde_json::Value::String(text) => text.clone(),
-            serde_json::Value::Null => "-".to_owned(),
-            other => other.to_string(),
-        };
-        let columns = ["id", "external_id", "name", "available", "held", "closed"];
-        let lines = rows.iter().map(|row| columns.iter().map(|field| cell(&row[*field])).collect());
+        })
+        .collect();
+    show::print(json, &value, |_| {
+        let word = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+        let lines = rows.iter().map(|account| {
+            vec![
+                account.id.to_string(),
+                word(&account.external_id),
+                word(&account.name),
+                form.text(account.available),
+                form.text(account.held),
+                account.closed_at.map(moment).unwrap_or_default(),
+            ]
+        });
         show::table(&["id", "external", "name", "available", "held", "closed"], lines)
     })?;
     Ok(ExitCode::SUCCESS)

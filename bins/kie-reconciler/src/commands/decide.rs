@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::bail;
-use operations::Deed;
+use operations::{Deed, MoneyForm, counted};
 use runtime::config::Config;
 use runtime::{Decision, Job, NewEntry, Restored, Scope, Services, Store};
 
@@ -41,7 +41,7 @@ pub(crate) async fn retry(json: bool, config: &Config, id: &str, act: &Act) -> a
     if restored.is_empty() {
         return done(
             json,
-            &format!("job {} came to rest meanwhile, and everything that it stored is there", job.id),
+            &format!("what was wrong with job {} is mended meanwhile: nothing is left to do for it", job.id),
         );
     }
     show_restored(json, &restored)
@@ -102,10 +102,11 @@ pub(crate) async fn refund(
     }
     let why = (key, change.act.reason.as_str());
     let moved = operations::refund(&*books.store, &books.ids, &job, amount, why).await?;
+    let form = MoneyForm::of(&*books.store).await?;
     books.close().await;
     show::print(json, &moved, |moved| {
         let again = if moved.replayed { " (was done before)" } else { "" };
-        format!("refunded {} minor units{again}; available {}", moved.amount.minor(), moved.available.minor())
+        format!("refunded {}{again}; available {}", form.text(moved.amount), form.text(moved.available))
     })?;
     Ok(ExitCode::SUCCESS)
 }
@@ -114,15 +115,15 @@ pub(crate) async fn redeliver(json: bool, change: &Change, id: &str) -> anyhow::
     let books = Books::open(&change.database).await?;
     let job = job(&*books.store, id).await?;
     let foreseen = books.foresee(&Deed::Redeliver(&job)).await?;
-    if let Some(code) = stop(json, &change.act, foreseen.clone())? {
+    if let Some(code) = stop(json, &change.act, foreseen)? {
         return Ok(code);
     }
     let now = books.now();
     // The trace comes before the deed.
-    let detail = Some(format!("{}: {}", foreseen.would, change.act.reason));
+    let detail = Some(format!("redeliver: {}", change.act.reason));
     let line = NewEntry { source: "operator", event: "job.decided", detail, fold: None };
     books.store.note(job.id, &[line], now).await?;
     let count = books.store.redeliver(job.id, Scope::All, now).await?;
     books.close().await;
-    done(json, &format!("{count} deliveries are due again"))
+    done(json, &format!("{} due again", counted(count, "delivery is", "deliveries are")))
 }

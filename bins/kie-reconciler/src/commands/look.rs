@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use operations::{AuditReport, MediaAudit, Percentiles, StatusReport};
+use operations::{AuditReport, MediaAudit, Percentiles, StatusReport, counted, moment};
 use runtime::config::{DatabaseConfig, KieConfig, MediaConfig};
 
 use super::books::Books;
@@ -11,7 +11,7 @@ use super::job::jobs_table;
 use crate::show::{self, Progress};
 
 /// At most so many rows of what is due are shown.
-const DUE_MAX: u32 = 1000;
+pub(super) const DUE_MAX: u32 = 1000;
 
 pub(crate) async fn audit(
     json: bool,
@@ -50,7 +50,7 @@ fn audit_text(report: &AuditReport) -> String {
         vec![found.invariant.to_owned(), found.noun.to_owned(), found.id.clone(), job, found.detail.clone()]
     });
     let table = show::table(&["", "what", "id", "job", "wrong"], rows);
-    format!("{table}\n{} findings{objects}{note}", report.found)
+    format!("{table}\n{}{objects}{note}", counted(report.found, "finding", "findings"))
 }
 
 pub(crate) async fn acts(json: bool, database: &DatabaseConfig, limit: u32) -> anyhow::Result<ExitCode> {
@@ -58,9 +58,9 @@ pub(crate) async fn acts(json: bool, database: &DatabaseConfig, limit: u32) -> a
     let acts = books.store.list_acts(limit).await?;
     books.close().await;
     show::print(json, &acts, |acts| {
-        let rows = acts.iter().map(|act| {
-            vec![act.at.to_string(), act.command.clone(), act.subject.clone(), act.reason.clone()]
-        });
+        let rows = acts
+            .iter()
+            .map(|act| vec![moment(act.at), act.command.clone(), act.subject.clone(), act.reason.clone()]);
         show::table(&["at", "command", "of", "reason"], rows)
     })?;
     Ok(ExitCode::SUCCESS)
@@ -72,11 +72,18 @@ pub(crate) async fn due(json: bool, database: &DatabaseConfig, limit: u64) -> an
     let limit = u32::try_from(limit).unwrap_or(u32::MAX).min(DUE_MAX);
     let due = books.store.due(books.now(), limit).await?;
     let jobs = operations::job_rows(&*books.store, &due.jobs, books.now()).await?;
+    let not_taken = operations::not_taken(&*books.store, &due.jobs, books.now()).await?;
     books.close().await;
-    let value = serde_json::json!({ "dry_run": true, "jobs": jobs, "deliveries": due.deliveries.len() });
+    let deliveries = due.deliveries.len();
+    let value = serde_json::json!({
+        "dry_run": true, "jobs": jobs, "deliveries": deliveries, "not_taken": not_taken
+    });
     show::print(json, &value, |_| {
-        let jobs = jobs_table(&jobs);
-        format!("{jobs}\n{} jobs and {} deliveries are due", due.jobs.len(), due.deliveries.len())
+        let table = jobs_table(&jobs);
+        let not_taken = not_taken.as_ref().map(|shut| format!("\n{}", shut.text())).unwrap_or_default();
+        let (jobs, deliveries) =
+            (counted(due.jobs.len(), "job", "jobs"), counted(deliveries, "delivery", "deliveries"));
+        format!("{table}\ndue: {jobs}, {deliveries}{not_taken}")
     })?;
     Ok(ExitCode::SUCCESS)
 }
@@ -92,6 +99,25 @@ pub(crate) async fn status(json: bool, database: &DatabaseConfig, hours: u64) ->
 /// Median and 95th percentile.
 fn seconds(of: Option<Percentiles>) -> String {
     of.map_or_else(|| "-".to_owned(), |of| format!("{:.0} / {:.0}", of.p50_s, of.p95_s))
+}
+
+/// A worker that was not seen for so long is gone.
+const GONE_S: i64 = 600;
+
+/// The workers that are there, and how many are gone.
+fn processes_text(report: &StatusReport) -> String {
+    let (there, gone): (Vec<_>, Vec<_>) = report.processes.iter().partition(|one| one.ago_s < GONE_S);
+    if there.is_empty() && gone.is_empty() {
+        return "none was seen for a day".to_owned();
+    }
+    let mut words: Vec<_> = there.iter().map(|one| format!("{} ({} s ago)", one.name, one.ago_s)).collect();
+    if words.is_empty() {
+        words.push("none was seen for ten minutes".to_owned());
+    }
+    if !gone.is_empty() {
+        words.push(format!("{} gone within a day", gone.len()));
+    }
+    words.join(", ")
 }
 
 fn status_text(report: &StatusReport, hours: u64) -> String {
@@ -121,8 +147,6 @@ fn status_text(report: &StatusReport, hours: u64) -> String {
     } else {
         report.alarms.iter().map(|alarm| format!("! {alarm}")).collect::<Vec<_>>().join("\n")
     };
-    let processes: Vec<_> =
-        report.processes.iter().map(|(name, ago)| format!("{name} ({ago} s ago)")).collect();
     let oldest =
         report.oldest_due_s.map_or("nothing waits".to_owned(), |waits| format!("waits for {waits} s"));
     format!(
@@ -130,7 +154,7 @@ fn status_text(report: &StatusReport, hours: u64) -> String {
          {alarms}",
         counts(&states),
         counts(&deliveries),
-        if processes.is_empty() { "none was seen for a day".to_owned() } else { processes.join(", ") },
+        processes_text(report),
         show::titled(
             "job ended",
             &["model", "jobs", "done", "to task, s", "to stored, s", "to delivered, s"],

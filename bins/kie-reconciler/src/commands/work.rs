@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use operations::{Check, SmokeOptions, SmokeStep};
+use operations::{Check, NotTaken, SmokeOptions, SmokeStep, counted};
 use runtime::PassReport;
 use runtime::config::Config;
 use tokio_util::task::TaskTracker;
@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 use super::accounts::account_id;
 use super::act::{note, stop};
 use super::books::Books;
+use super::look::DUE_MAX;
 use crate::cli::Act;
 use crate::show::{self, Progress};
 
@@ -33,8 +34,11 @@ pub(crate) async fn once(json: bool, config: &Config, limit: u64) -> anyhow::Res
         }
     };
     bar.clear();
+    let (store, now) = (services.lifecycle.store(), services.lifecycle.ids().now());
+    let due = store.due(now, DUE_MAX).await?;
+    let not_taken = operations::not_taken(store, &due.jobs, now).await?;
     services.close().await;
-    show_pass(json, report)
+    show_pass(json, report, not_taken.as_ref())
 }
 
 pub(crate) async fn watch(json: bool, config: &Config) -> anyhow::Result<ExitCode> {
@@ -42,17 +46,24 @@ pub(crate) async fn watch(json: bool, config: &Config) -> anyhow::Result<ExitCod
     let shutdown = runtime::shutdown_token(&signals)?;
     let name = format!("kie-reconciler watch {}", std::process::id());
     let report = runtime::work(config, &name, shutdown).await?;
-    show_pass(json, report)?;
+    show_pass(json, report, None)?;
     // Failed steps were put off and tried again: that is what a worker is for.
     Ok(ExitCode::SUCCESS)
 }
 
-fn show_pass(json: bool, report: PassReport) -> anyhow::Result<ExitCode> {
+fn show_pass(json: bool, report: PassReport, not_taken: Option<&NotTaken>) -> anyhow::Result<ExitCode> {
     let value = serde_json::json!({
-        "steps": report.steps, "deliveries": report.deliveries, "failures": report.failures
+        "steps": report.steps, "deliveries": report.deliveries, "failures": report.failures,
+        "not_taken": not_taken
     });
     show::print(json, &value, |_| {
-        format!("{} steps, {} deliveries, {} failures", report.steps, report.deliveries, report.failures)
+        let not_taken = not_taken.map(|shut| format!("\n{}", shut.text())).unwrap_or_default();
+        let (steps, deliveries, failures) = (
+            counted(report.steps, "step", "steps"),
+            counted(report.deliveries, "delivery", "deliveries"),
+            counted(report.failures, "failure", "failures"),
+        );
+        format!("{steps}, {deliveries}, {failures}{not_taken}")
     })?;
     Ok(if report.failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -60,12 +71,12 @@ fn show_pass(json: bool, report: PassReport) -> anyhow::Result<ExitCode> {
 pub(crate) async fn check(json: bool, config: &Config) -> anyhow::Result<ExitCode> {
     let checks = match runtime::open_services_as_it_is(config).await {
         Ok(services) => {
-            let mut checks = operations::check(&services.lifecycle, &services.media, services.skew()).await;
+            let mut checks = operations::check(&services.lifecycle, &services.media).await;
             checks.extend(runtime::check_outside(config).await);
             services.close().await;
             checks
         }
-        Err(error) => vec![Check::new("start", Err::<String, _>(format!("{error:#}")))],
+        Err(error) => vec![Check::new("start", Err::<String, _>(operations::error_words(&error)))],
     };
     show::print(json, &checks, |checks| {
         let rows = checks.iter().map(|check| {

@@ -136,7 +136,7 @@ async fn the_balance_falls_and_failures_are_free() {
 async fn field_sets_and_stages_can_be_chosen() {
     let april = SimConfig { fields: FieldSet::April, stages: Stages::All, ..quick() };
     let bench = Bench::with(april).await;
-    let id = bench.accepted("a kite [sim:duration=3s]", None).await;
+    let id = bench.accepted("a kite [sim:duration=6s]", None).await;
     let answer = bench.read(&id).send().await.unwrap();
     assert!(answer.headers()["set-cookie"].to_str().unwrap().starts_with("JSESSIONID="));
     let mut states = vec![];

@@ -5,6 +5,7 @@ use std::time::Duration;
 use domain::{AccountId, Cause, Job, JobId, JobState, TransferKind};
 use lifecycle::{Decision, ReadFailure};
 use serde_json::json;
+use store::ReportStore;
 
 use crate::cabinet::Link;
 use crate::kie::{End, Hint, Life, Reply};
@@ -136,8 +137,11 @@ fn an_unknown_word_is_neither_success_nor_failure() {
         world.run(MINUTE * 5).await;
         assert_eq!(world.job(job).await.state, JobState::Running);
         assert!(world.history(job).await.iter().any(|(_, words)| words.contains("aborted")));
+        let unknown = async || world.store.overview(world.now(), world.now()).await.unwrap().unknown_words;
+        assert_eq!(unknown().await, [("aborted".to_owned(), 1)]);
         world.kie.end_all(&made());
         world.run_to(job, JobState::Done, MINUTE).await;
+        assert_eq!(unknown().await, []);
         world.prove().await;
     });
 }

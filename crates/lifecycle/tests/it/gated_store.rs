@@ -49,7 +49,7 @@ gated!(AssetStore {
     fn add_asset(asset: &NewAsset, at: Timestamp) -> ();
     fn asset_stored(id: AssetId, fence: Option<i64>, file: &StoredFile, at: Timestamp) -> bool;
     fn asset_failed(id: AssetId, fence: i64, error: &str, counts: bool, new_url: Option<&str>, at: Timestamp) -> bool;
-    fn asset_lost(id: AssetId, fence: i64, reason: &str, at: Timestamp) -> bool;
+    fn asset_lost(id: AssetId, fence: i64, reason: &str, blocked: bool, at: Timestamp) -> bool;
     fn set_provider_copy(id: AssetId, copy: &ProviderCopy) -> ();
     fn find_asset(id: AssetId, scope: Scope) -> Option<Asset>;
     fn find_asset_by_object(object: &str) -> Option<Asset>;
@@ -82,7 +82,7 @@ gated!(CallbackStore {
 });
 
 gated!(DeliveryStore {
-    fn claim_deliveries(now: Timestamp, lease_until: Timestamp, limit: u32) -> Vec<Delivery>;
+    fn claim_deliveries(channels: &[Channel], now: Timestamp, lease_until: Timestamp, limit: u32) -> Vec<Delivery>;
     fn put_off_delivery(delivery: &Delivery, until: Timestamp) -> bool;
     fn record_delivery(delivery: &Delivery, result: &DeliveryResult, at: Timestamp) -> bool;
     fn redeliver(job: JobId, scope: Scope, at: Timestamp) -> u64;
@@ -93,6 +93,7 @@ gated!(DeliveryStore {
 gated!(ImportStore {
     fn find_imported(shop: &str, noun: SourceNoun, keys: &[String]) -> Vec<Imported>;
     fn import(import: &NewImport) -> bool;
+    fn try_import(import: &NewImport) -> bool;
 });
 
 gated!(JobStore {
@@ -129,6 +130,8 @@ gated!(ReportStore {
     fn due(now: Timestamp, limit: u32) -> Due;
     fn stuck_jobs(limits: &StuckLimits, since: Option<Timestamp>, now: Timestamp, limit: u32) -> Vec<Job>;
     fn count_stuck(limits: &StuckLimits, now: Timestamp) -> u64;
+    fn transfers_of(jobs: &[JobId]) -> Vec<Transfer>;
+    fn unreadable_jobs_of(account: AccountId) -> Vec<JobId>;
 });
 
 gated!(ShopStore {
@@ -137,8 +140,8 @@ gated!(ShopStore {
     fn database_time() -> Timestamp;
     fn ping() -> ();
     fn schema_version() -> i64;
-    fn heartbeat(process: &str, at: Timestamp) -> ();
-    fn heartbeats() -> Vec<(String, Timestamp)>;
+    fn heartbeat(process: &str, at: Timestamp, skew_micros: Option<i64>) -> ();
+    fn heartbeats() -> Vec<Process>;
     fn forget_processes(before: Timestamp, limit: u32) -> u64;
     ;;
     fn describe(&self) -> String {

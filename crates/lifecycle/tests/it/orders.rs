@@ -160,8 +160,13 @@ fn limits_refuse_without_a_trace() {
         world.place(&free()).await;
         let open = world.life.submit(&free()).await;
         assert!(matches!(open, Err(SubmitError::TooManyOpen { limit: 2 })), "{open:?}");
+        let mut draft = free();
+        draft.draft = true;
+        let draft = world.place(&draft).await.jobs[0].id;
+        let open = world.life.confirm(draft, account).await;
+        assert!(matches!(open, Err(CustomerError::TooManyOpen { limit: 2 })), "{open:?}");
         world.run(MINUTE).await;
-        world.place(&free()).await;
+        assert_eq!(world.life.confirm(draft, account).await.unwrap().state, JobState::Pending);
         world.run(MINUTE).await;
         let used = world.life.submit(&free()).await;
         assert!(matches!(used, Err(SubmitError::FreeUsedUp { limit: 3 })), "{used:?}");

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use domain::{AssetRole, AssetState, Cause, JobId, JobState, TransferKind};
+use store::{Blocked, ReportStore};
 
 use crate::cabinet::Link;
 use crate::kie::{End, Life, Reply};
@@ -71,6 +72,8 @@ fn a_private_address_is_given_up_at_once() {
         let failed = world.run_to(job, JobState::Failed, MINUTE).await;
         assert_eq!((failed.cause, world.money(job).await), (Some(Cause::NoResult), (100, 0, 100)));
         assert_eq!(world.cabinet.tried().len(), 1);
+        let told = world.store.overview(failed.entered_at, world.now()).await.unwrap().blocked;
+        assert_eq!(told, Some(Blocked { results: 1, job }));
         world.prove().await;
     });
 }

@@ -61,7 +61,7 @@ impl World {
         }
         // A further attempt needs an order, or the provider's own word that nothing came of the one before.
         let orders =
-            self.history(job.id).await.iter().filter(|(_, words)| words.starts_with("ResendOrdered")).count();
+            self.history(job.id).await.iter().filter(|(_, words)| words.starts_with("resend:")).count();
         let doubtful = sent.iter().rev().skip(1).filter(|(_, create)| !create.refused).count();
         let unsent = attempts.len().saturating_sub(sent.len());
         assert!(doubtful <= orders, "{}: {doubtful} repeated without an order ({unsent} never sent)", job.id);

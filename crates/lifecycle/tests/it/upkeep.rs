@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::JobState;
-use lifecycle::expiring_jobs;
+use lifecycle::{RetryPlan, expiring_jobs};
 use store::{CreditReading, ReadingStore};
 
 use crate::cabinet::Link;
@@ -83,6 +83,13 @@ fn a_stored_file_that_is_gone_is_fetched_again() {
         let restored = world.life.restore_files(job, "the bucket lost it").await.unwrap();
         assert_eq!((restored.len(), &restored[0].trouble), (1, &None));
         assert_eq!(world.cabinet.objects(), objects);
+        // Other bytes of the same length.
+        world.cabinet.overwrite(&objects[1]);
+        let plan = world.life.foresee_retry(&world.job(job).await).await.unwrap();
+        let restored = world.life.restore_files(job, "somebody wrote over it").await.unwrap();
+        assert_eq!(plan, RetryPlan::Fetch(restored.iter().map(|file| file.asset).collect()));
+        assert_eq!((restored.len(), &restored[0].trouble), (1, &None));
+        assert_eq!(world.life.foresee_retry(&world.job(job).await).await.unwrap(), RetryPlan::Nothing);
         let now = world.job(job).await;
         assert_eq!(
             (now.state, now.captured, now.entered_at),
@@ -109,10 +116,18 @@ fn other_bytes_are_not_taken_for_what_was_sold() {
             restored[0].trouble.as_deref().is_some_and(|words| words.contains("other bytes")),
             "{restored:?}"
         );
-        assert!(world.cabinet.objects().is_empty());
+        assert!(restored[0].is_gone && world.cabinet.objects().is_empty());
         world.cabinet.set("", Link::Gone);
         let restored = world.life.restore_files(job, "look").await.unwrap();
-        assert!(restored[0].trouble.is_some(), "the provider has it no more");
+        assert!(restored[0].trouble.is_some() && restored[0].is_gone, "the provider has it no more");
+        for passing in [Link::Source, Link::Storage, Link::Blocked] {
+            world.cabinet.set("", passing);
+            let restored = world.life.restore_files(job, "look").await.unwrap();
+            assert!(restored[0].trouble.is_some() && !restored[0].is_gone, "{passing:?}: {restored:?}");
+        }
+        world.cabinet.set_broken(true);
+        assert!(!world.life.restore_files(job, "look").await.unwrap()[0].is_gone);
+        world.cabinet.set_broken(false);
         world.cabinet.set("", Link::Good);
         assert_eq!(world.life.restore_files(job, "look").await.unwrap()[0].trouble, None);
         world.work().await;

@@ -188,7 +188,9 @@ impl World {
                 }
             }));
         }
-        for delivery in self.store.claim_deliveries(now, lease_until, limit).await.unwrap() {
+        for delivery in
+            self.store.claim_deliveries(&self.life.channels(), now, lease_until, limit).await.unwrap()
+        {
             let life = self.life.clone();
             actors.push(Box::pin(async move { drop(life.deliver(&delivery).await) }));
         }

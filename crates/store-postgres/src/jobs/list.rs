@@ -59,9 +59,12 @@ pub(super) async fn list_jobs(store: &PostgresStore, filter: &JobFilter) -> Resu
     .await
 }
 
-/// Every job that cannot be read, and why; at most a thousand.
-pub(crate) async fn unreadable_jobs(store: &PostgresStore) -> Result<Vec<(Uuid, String)>, StoreError> {
-    let mut filter = JobFilter { with_hidden: true, limit: 1_000, ..JobFilter::default() };
+/// Every job (of this account) that cannot be read, and why; at most a thousand.
+pub(crate) async fn unreadable_jobs(
+    store: &PostgresStore,
+    account: Option<AccountId>,
+) -> Result<Vec<(Uuid, String)>, StoreError> {
+    let mut filter = JobFilter { account, with_hidden: true, limit: 1_000, ..JobFilter::default() };
     let mut found = Vec::new();
     loop {
         let rows = rows(store, &filter).await?;

@@ -5,7 +5,8 @@ use store::{NewAsset, NewDelivery, Recorded, Step, StoreError, account_delta};
 use uuid::Uuid;
 
 use crate::PostgresStore;
-use crate::error::{retrying, store_error};
+use crate::error::{broken_constraint, retrying, store_error};
+use crate::orders::limit_of_open;
 use crate::row::{clean, column, moment};
 use crate::timeline::Lines;
 use crate::transfers::Movements;
@@ -97,11 +98,12 @@ impl DeliveryColumns {
     }
 }
 
-#[expect(clippy::too_many_lines, reason = "one statement and its fifty parameters")]
+#[expect(clippy::too_many_lines, reason = "one statement and its fifty-one parameters")]
 async fn write(store: &PostgresStore, step: &Step, columns: &Columns) -> Result<Recorded, StoreError> {
     let (patch, lease) = (&step.patch, step.guard.lease);
     let Columns { movements, assets, deliveries, lines, answer, task, .. } = columns;
     let [held, captured, released, refunded] = columns.sums;
+    let open_jobs = step.open_jobs.and_then(limit_of_open);
     let moved = sqlx::query_scalar!(
         r#"with moved as (
              update kie.job j set
@@ -119,8 +121,11 @@ async fn write(store: &PostgresStore, step: &Step, columns: &Columns) -> Result<
              where j.id = $1 and j.state = $2 and ($3::bigint is null or j.fence = $3) and j.account_id = $21
              returning j.id, j.account_id
            ), balance as (
-             update kie.account a set available = a.available + $22, held = a.held + $23
-             from moved where a.id = moved.account_id and ($22::bigint <> 0 or $23::bigint <> 0)
+             -- One open job too many only shows once the row is locked, and is made to look like a balance below zero.
+             update kie.account a set available = a.available + $22,
+               held = case when $51::bigint is not null and kie.open_jobs(a.id) > $51 then -1 else a.held + $23 end
+             from moved
+             where a.id = moved.account_id and ($22::bigint <> 0 or $23::bigint <> 0 or $51::bigint is not null)
            ), answered as (
              -- Another task on the attempt breaks the check of its number, and so undoes the step.
              update kie.attempt a set
@@ -207,7 +212,11 @@ async fn write(store: &PostgresStore, step: &Step, columns: &Columns) -> Result<
         &lines.events,
         &lines.details as &[Option<String>],
         &lines.folds as &[Option<String>],
+        open_jobs,
     );
-    let moved = moved.fetch_one(&store.pool).await.map_err(store_error)?;
+    let moved = moved.fetch_one(&store.pool).await.map_err(|error| {
+        let too_many = open_jobs.is_some() && broken_constraint(&error) == Some("account_held_check");
+        if too_many { StoreError::TooManyOpen } else { store_error(error) }
+    })?;
     Ok(if moved { Recorded::Applied } else { Recorded::Stale })
 }

@@ -1,6 +1,6 @@
 //! The audit finds what the schema cannot refuse, and every guard of money is the schema's own.
 
-use domain::Recipient;
+use domain::{Channel, Recipient};
 use sqlx::Connection;
 use store::conformance::Fixture;
 use store::{DeliveryStore, ReportStore, ShopStore};
@@ -40,6 +40,27 @@ async fn the_audit_names_what_is_broken() {
     }
 }
 
+/// One bad row is a finding with words, and hides no other.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_audit_goes_on_over_recipients_that_are_none() {
+    let database = Database::create().await;
+    let store = database.connect().await;
+    let fixture = Fixture::new(std::sync::Arc::new(store.clone()));
+    let account = fixture.account(1_000).await;
+    let failed = fixture.pending(account, 100).await;
+    fixture.failed(failed.id).await;
+    database.run("update kie.account set available = available + 1").await;
+    for recipients in ["{}", "5", "\"x\"", "null", "[5]", "[\"x\"]", "[{}]", "[{\"channel\": 5}]", "[[]]"] {
+        database.run(&format!("update kie.job set recipients = '{recipients}'")).await;
+        let found = store.audit(fixture.now()).await.unwrap();
+        let named: Vec<_> = found.iter().map(|one| (one.invariant, one.noun)).collect();
+        assert_eq!(named, [("I1", "account"), ("I4", "job")], "{recipients}: {found:?}");
+        assert!(found[1].detail.contains("nobody can work on it"), "{found:?}");
+        assert!(found[1].detail.contains("recipients"), "{found:?}");
+    }
+    store.close().await;
+}
+
 /// A row that makes no sense is skipped by claims, and keeps its lease so that it does not come at once again.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unreadable_row_does_not_hold_up_the_others() {
@@ -60,6 +81,11 @@ async fn an_unreadable_row_does_not_hold_up_the_others() {
     let page = store::JobFilter { account: Some(account), limit: 1, ..store::JobFilter::default() };
     let listed = fixture.store.list_jobs(&page).await.unwrap();
     assert_eq!(listed.iter().map(|job| job.id).collect::<Vec<_>>(), [sound], "the page is filled up");
+    assert_eq!(
+        fixture.store.unreadable_jobs_of(account).await.unwrap().len(),
+        1,
+        "and it is known what is left out"
+    );
     let found = fixture.store.audit(fixture.now()).await.unwrap();
     assert!(found.iter().any(|one| one.invariant == "I4" && one.detail.contains("kind")), "{found:?}");
     database.run("update kie.job set kind = 'image'").await;
@@ -77,9 +103,13 @@ async fn an_unreadable_row_does_not_hold_up_the_others() {
              update kie.delivery set channel = 'pigeon' where address = 'https://shop.example/a'",
         )
         .await;
-    let owed = store.claim_deliveries(fixture.now(), fixture.after(30), 10).await.unwrap();
+    let owed =
+        store.claim_deliveries(&[Channel::Webhook], fixture.now(), fixture.after(30), 10).await.unwrap();
     assert_eq!(owed.iter().map(|one| one.address.as_str()).collect::<Vec<_>>(), ["https://shop.example/b"]);
-    assert_eq!(store.claim_deliveries(fixture.now(), fixture.after(30), 10).await.unwrap(), []);
+    assert_eq!(
+        store.claim_deliveries(&[Channel::Webhook], fixture.now(), fixture.after(30), 10).await.unwrap(),
+        []
+    );
     store.close().await;
 }
 

@@ -21,7 +21,7 @@ async fn public_roles_read_nothing() {
     let account = fixture.account(1_000).await;
     fixture.pending(account, 100).await;
     store.open_shop("RUB:2", fixture.now()).await.unwrap();
-    store.heartbeat("web", fixture.now()).await.unwrap();
+    store.heartbeat("web", fixture.now(), None).await.unwrap();
     database.run(ROLES).await;
     database
         .run(

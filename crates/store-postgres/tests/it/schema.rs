@@ -20,8 +20,8 @@ async fn two_processes_start_together_on_an_empty_database() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_empty_database_is_refused_without_migrating() {
     let database = Database::create().await;
-    let sentence =
-        refused(PostgresStore::connect_without_migrating(&database.url(), Database::options()).await);
+    let refused = PostgresStore::connect_without_migrating(&database.url(), Database::options()).await;
+    let Err(StoreError::NotMigrated(sentence)) = refused else { panic!("{refused:?}") };
     assert!(sentence.contains("start a serving process"), "{sentence}");
     database.connect().await.close().await;
     let store = PostgresStore::connect_without_migrating(&database.url(), Database::options()).await.unwrap();

@@ -81,9 +81,12 @@ impl SqliteStore {
         .await
     }
 
-    /// Every job that cannot be read, and why; at most a thousand.
-    pub(crate) async fn unreadable_jobs(&self) -> Result<Vec<(Uuid, String)>, StoreError> {
-        let mut filter = JobFilter { with_hidden: true, limit: 1_000, ..JobFilter::default() };
+    /// Every job (of this account) that cannot be read, and why; at most a thousand.
+    pub(crate) async fn unreadable_jobs(
+        &self,
+        account: Option<AccountId>,
+    ) -> Result<Vec<(Uuid, String)>, StoreError> {
+        let mut filter = JobFilter { account, with_hidden: true, limit: 1_000, ..JobFilter::default() };
         let mut found = Vec::new();
         loop {
             let rows = self.rows_by(&filter).await?;

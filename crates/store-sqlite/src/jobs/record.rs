@@ -16,6 +16,7 @@ pub(super) async fn record_in(db: &mut SqliteConnection, step: &Step) -> Result<
     if !patch_job(db, step).await? {
         return Ok(Recorded::Stale);
     }
+    refuse_too_many(db, step).await?;
     store::fail_point!("sqlite.record.patched", step.patch.state);
     add_sums(db, step).await?;
     store::fail_point!("sqlite.record.summed", step.patch.state);
@@ -90,6 +91,21 @@ async fn patch_job(db: &mut SqliteConnection, step: &Step) -> Result<bool, Store
     .await
     .meaning()?;
     Ok(patched.rows_affected() == 1)
+}
+
+/// Counts the account's open jobs with this one; there is one writer, so none is opened meanwhile.
+async fn refuse_too_many(db: &mut SqliteConnection, step: &Step) -> Result<(), StoreError> {
+    let Some(most) = step.open_jobs else { return Ok(()) };
+    let account = step.account.as_uuid();
+    let open = sqlx::query_scalar!(
+        r#"select count(*) as "open!: i64" from job indexed by job_open
+           where account_id = ?1 and state in ('pending', 'submitting', 'unclear', 'running', 'storing')"#,
+        account,
+    )
+    .fetch_one(db)
+    .await
+    .meaning()?;
+    if open > i64::from(most) { Err(StoreError::TooManyOpen) } else { Ok(()) }
 }
 
 /// The job's cached sums change by the step's movements, in one statement: the row's own check sees only the end.

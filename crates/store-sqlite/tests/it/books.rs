@@ -1,6 +1,6 @@
 //! The audit and the reading of rows, on books that were broken by hand.
 
-use domain::{JobState, Recipient, Scope};
+use domain::{Channel, JobState, Recipient, Scope};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection};
 use store::StoreError;
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use crate::open;
 
 /// Runs statements that the schema's own checks would refuse.
-async fn break_by_hand(folder: &TempDir, sql: &'static str) {
+async fn break_by_hand(folder: &TempDir, sql: impl sqlx::SqlSafeStr) {
     let mut db: SqliteConnection = SqliteConnectOptions::new()
         .filename(folder.path().join("kie.db"))
         .foreign_keys(false)
@@ -107,6 +107,27 @@ async fn the_audit_finds_what_nobody_was_given() {
     assert_eq!(found_after("delete from delivery").await, ["I5 job", "I5 job"]);
 }
 
+/// One bad row is a finding with words, and hides no other.
+#[tokio::test]
+async fn the_audit_goes_on_over_recipients_that_are_none() {
+    for recipients in
+        ["{}", "5", "\"x\"", "null", "{oops", "", "[5]", "[\"x\"]", "[{}]", "[{\"channel\": 5}]", "[[]]"]
+    {
+        let (fixture, folder) = books().await;
+        let broken = format!("update job set recipients = '{recipients}' where state = 'failed'");
+        let other = "update account set available = available + 1";
+        break_by_hand(&folder, sqlx::AssertSqlSafe(broken)).await;
+        break_by_hand(&folder, other).await;
+        let found = fixture.store.audit(fixture.now()).await.unwrap();
+        let named: Vec<_> = found.iter().map(|one| (one.invariant, one.noun)).collect();
+        assert_eq!(named, [("I1", "account"), ("I4", "job")], "{recipients}: {found:?}");
+        assert!(
+            found[1].detail.contains("nobody can work on it") && found[1].detail.contains("recipients"),
+            "{found:?}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn an_impossible_row_names_its_table_and_column() {
     for (sql, wanted) in [
@@ -144,6 +165,11 @@ async fn an_unreadable_row_does_not_hold_up_the_others() {
     let page = store::JobFilter { account: Some(account), limit: 1, ..store::JobFilter::default() };
     let listed = fixture.store.list_jobs(&page).await.unwrap();
     assert_eq!(listed.iter().map(|job| job.id).collect::<Vec<_>>(), [sound], "the page is filled up");
+    let mut left_out = Vec::new();
+    for account in fixture.store.list_accounts(None, 100).await.unwrap() {
+        left_out.extend(fixture.store.unreadable_jobs_of(account.id).await.unwrap());
+    }
+    assert!(left_out.len() == 1 && left_out[0] != sound, "it is known what is left out: {left_out:?}");
     let found = fixture.store.audit(fixture.now()).await.unwrap();
     assert!(found.iter().any(|one| one.invariant == "I4" && one.detail.contains("kind")), "{found:?}");
     break_by_hand(&folder, "update job set kind = 'image'").await;
@@ -154,10 +180,21 @@ async fn an_unreadable_row_does_not_hold_up_the_others() {
         "a row that was mended is claimed when its lease is over"
     );
     break_by_hand(&folder, "update delivery set channel = 'pigeon' where channel = 'telegram'").await;
-    let owed = fixture.store.claim_deliveries(fixture.now(), fixture.after(30), 10).await.unwrap();
+    let owed = fixture
+        .store
+        .claim_deliveries(&[Channel::Webhook], fixture.now(), fixture.after(30), 10)
+        .await
+        .unwrap();
     assert_eq!(
         owed.iter().map(|one| one.address.as_str()).collect::<Vec<_>>(),
         ["https://shop.example/hook"]
     );
-    assert_eq!(fixture.store.claim_deliveries(fixture.now(), fixture.after(30), 10).await.unwrap(), []);
+    assert_eq!(
+        fixture
+            .store
+            .claim_deliveries(&[Channel::Webhook], fixture.now(), fixture.after(30), 10)
+            .await
+            .unwrap(),
+        []
+    );
 }

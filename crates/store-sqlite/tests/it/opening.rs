@@ -189,15 +189,26 @@ async fn reading_alone_creates_nothing_and_migrates_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let missing = connect_without_migrating(&folder).await.unwrap_err();
     assert!(missing.to_string().contains("there is no database"), "{missing}");
+    assert!(matches!(missing, StoreError::NotMigrated(_)), "{missing:?}");
     assert!(!folder.path().join("kie.db").exists());
     run(&folder, "pragma user_version = 0").await;
     std::fs::write(folder.path().join("kie.db"), "").unwrap();
     let behind = connect_without_migrating(&folder).await.unwrap_err();
     assert!(behind.to_string().contains("not up to date"), "{behind}");
+    assert!(matches!(behind, StoreError::NotMigrated(_)), "{behind:?}");
     opened_once(&folder).await;
     let store = connect_without_migrating(&folder).await.unwrap();
     assert!(!store.has_real_accounts().await.unwrap());
     store.close().await;
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_looked_for_is_not_called_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("file"), "").unwrap();
+    let url = format!("sqlite://{}", folder.path().join("file/kie.db").display());
+    let refused = SqliteStore::connect_without_migrating(&url, SqliteOptions::default()).await.unwrap_err();
+    assert!(refused.is_unavailable(), "{refused:?}");
 }
 
 #[tokio::test]

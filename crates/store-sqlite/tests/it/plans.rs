@@ -92,6 +92,17 @@ async fn what_operators_look_at_costs_the_same_however_long_the_history_is() {
     let consumption = plan_of("recorded_at > ?1").await;
     assert_searches(&consumption, "INDEX job_updated (updated_at>?)");
     assert_searches(&consumption, "INDEX job_due");
+    let words = plan_of("t on t.seq = (").await;
+    assert!(
+        words.contains("SCAN j USING INDEX job_due") || words.contains("SEARCH j USING INDEX job_due"),
+        "{words}"
+    );
+    assert!(words.contains("SEARCH n USING INDEX timeline_job (job_id=?)"), "{words}");
+    assert!(words.contains("SEARCH t USING INTEGER PRIMARY KEY (rowid=?)"), "{words}");
+    let blocked = plan_of("a.state = 'lost' and a.blocked").await;
+    assert!(blocked.contains("SEARCH j USING INDEX job_updated (updated_at>?)"), "{blocked}");
+    assert!(blocked.contains("SEARCH a USING INDEX sqlite_autoindex_asset_"), "{blocked}");
+    assert_searches(&plan_of("select key from transfer").await, "transfer_job (job_id=?)");
 }
 
 /// A page begins where the one before ended, and costs the same wherever that was.

@@ -136,11 +136,11 @@ async fn closing_finishes_what_is_queued() {
     let mut writers = JoinSet::new();
     for number in 0..50 {
         let store = Arc::clone(&store);
-        writers.spawn(async move { store.heartbeat(&format!("process-{number}"), at).await.is_ok() });
+        writers.spawn(async move { store.heartbeat(&format!("process-{number}"), at, None).await.is_ok() });
     }
     store.close().await;
     let kept = writers.join_all().await.into_iter().filter(|kept| *kept).count();
-    assert!(store.heartbeat("late", at).await.unwrap_err().is_unavailable());
+    assert!(store.heartbeat("late", at, None).await.unwrap_err().is_unavailable());
     let again = connect(&folder).await;
     assert_eq!(again.heartbeats().await.unwrap().len(), kept, "what was answered is there, and nothing else");
 }

@@ -1,11 +1,12 @@
 //! Accounts, tokens, and the shop as a whole.
 
-use domain::{Recipient, Role, Scope};
+use domain::{Channel, Recipient, Role, Scope, Timestamp};
 
 use super::Fixture;
 use super::fixture::at_once;
 use crate::{
-    Added, DeliveryResult, Flags, KeptToken, NewAccount, NewJob, NewToken, OpenShop, StoreError, TokenOwner,
+    Added, DeliveryResult, Flags, KeptToken, NewAccount, NewJob, NewToken, OpenShop, Process, StoreError,
+    TokenOwner,
 };
 
 /// An account is opened once by the shop's own id; later calls get the first row unchanged.
@@ -84,7 +85,7 @@ pub async fn erasing_forgets_the_person_and_keeps_the_money(fx: Fixture) {
     let jobs = fx.open(&order).await;
     let (done, open) = (&jobs[0], &jobs[1]);
     fx.done(done.id, 100).await;
-    let owed = fx.store.claim_deliveries(fx.now(), fx.after(30), 10).await.unwrap();
+    let owed = fx.store.claim_deliveries(&[Channel::Webhook], fx.now(), fx.after(30), 10).await.unwrap();
     assert!(fx.store.record_delivery(&owed[0], &DeliveryResult::Delivered, fx.now()).await.unwrap());
     fx.advance(5);
     fx.store.erase_account(account, fx.now()).await.unwrap();
@@ -230,26 +231,42 @@ pub async fn parallel_openings_of_the_shop_agree(fx: Fixture) {
 pub async fn heartbeats_are_kept_by_name(fx: Fixture) {
     assert_eq!(fx.store.heartbeats().await.unwrap(), []);
     let first = fx.now();
-    fx.store.heartbeat("web-1", first).await.unwrap();
-    fx.store.heartbeat("bot-1", first).await.unwrap();
+    fx.store.heartbeat("web-1", first, None).await.unwrap();
+    fx.store.heartbeat("bot-1", first, None).await.unwrap();
     fx.advance(10);
-    fx.store.heartbeat("web-1", fx.now()).await.unwrap();
-    let wanted = [("bot-1".to_owned(), first), ("web-1".to_owned(), fx.now())];
+    fx.store.heartbeat("web-1", fx.now(), None).await.unwrap();
+    let wanted = [seen("bot-1", first, None), seen("web-1", fx.now(), None)];
     assert_eq!(fx.store.heartbeats().await.unwrap(), wanted);
+}
+
+/// A process's clock is known by its newest measure; a sign of life without one leaves it.
+pub async fn the_clock_of_a_process_is_kept(fx: Fixture) {
+    let store = &fx.store;
+    for (measured, kept) in
+        [(None, None), (Some(-3_000_001), Some(-3_000_001)), (Some(7), Some(7)), (None, Some(7))]
+    {
+        fx.advance(1);
+        store.heartbeat("web-1", fx.now(), measured).await.unwrap();
+        assert_eq!(store.heartbeats().await.unwrap(), [seen("web-1", fx.now(), kept)]);
+    }
+}
+
+fn seen(name: &str, seen_at: Timestamp, skew_micros: Option<i64>) -> Process {
+    Process { name: name.to_owned(), seen_at, skew_micros }
 }
 
 /// Processes that were not seen for long are forgotten in portions.
 pub async fn dead_processes_are_forgotten(fx: Fixture) {
     for number in 0..5 {
-        fx.store.heartbeat(&format!("web-{number}"), fx.now()).await.unwrap();
+        fx.store.heartbeat(&format!("web-{number}"), fx.now(), None).await.unwrap();
     }
     fx.advance(10);
     let before = fx.now();
-    fx.store.heartbeat("web-2", fx.now()).await.unwrap();
+    fx.store.heartbeat("web-2", fx.now(), None).await.unwrap();
     assert_eq!(fx.store.forget_processes(before, 3).await.unwrap(), 3);
     assert_eq!(fx.store.forget_processes(before, 3).await.unwrap(), 1);
     assert_eq!(fx.store.forget_processes(before, 3).await.unwrap(), 0);
-    assert_eq!(fx.store.heartbeats().await.unwrap(), [("web-2".to_owned(), before)]);
+    assert_eq!(fx.store.heartbeats().await.unwrap(), [seen("web-2", before, None)]);
 }
 
 /// The store answers for its health, its schema and its clock, and tells no secrets of itself.

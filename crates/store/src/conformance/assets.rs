@@ -86,9 +86,9 @@ pub async fn failed_tries_are_counted(fx: Fixture) {
 /// A lost asset is given up under its job's fence, for good.
 pub async fn a_lost_asset_is_given_up(fx: Fixture) {
     let (job, asset) = storing(&fx).await;
-    assert!(!fx.store.asset_lost(asset, job.fence - 1, "stale", fx.now()).await.unwrap());
-    assert!(fx.store.asset_lost(asset, job.fence, "private address", fx.now()).await.unwrap());
-    assert!(!fx.store.asset_lost(asset, job.fence, "again", fx.now()).await.unwrap());
+    assert!(!fx.store.asset_lost(asset, job.fence - 1, "stale", true, fx.now()).await.unwrap());
+    assert!(fx.store.asset_lost(asset, job.fence, "private address", true, fx.now()).await.unwrap());
+    assert!(!fx.store.asset_lost(asset, job.fence, "again", true, fx.now()).await.unwrap());
     let lost = find(&fx, asset).await;
     assert_eq!((lost.state, lost.last_error.as_deref()), (AssetState::Lost, Some("private address")));
     assert!(!fx.store.asset_stored(asset, Some(job.fence), &fx.file(), fx.now()).await.unwrap());

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use domain::{AccountId, Delivery, DeliveryEvent, DeliveryState, Job, JobState, Recipient, Scope};
+use domain::{AccountId, Channel, Delivery, DeliveryEvent, DeliveryState, Job, JobState, Recipient, Scope};
 
 use super::Fixture;
 use super::fixture::at_once;
@@ -53,7 +53,7 @@ pub async fn a_delivered_message_is_done(fx: Fixture) {
     assert_eq!(claim(&fx).await, []);
 }
 
-/// A failed try is counted and comes again at its time; one that is postponed is not counted.
+/// A failed try is counted and comes again at its time; one that is put off is not counted.
 pub async fn a_failed_try_comes_again(fx: Fixture) {
     let owed = owed(&fx, 1).await.remove(0);
     let claimed = claim(&fx).await.remove(0);
@@ -78,11 +78,28 @@ pub async fn a_failed_try_comes_again(fx: Fixture) {
     let again = claim(&fx).await.remove(0);
     assert!(!fx.store.put_off_delivery(&claimed, fx.after(9)).await.unwrap(), "another has it");
     let claimed = again;
-    let postponed = DeliveryResult::Postponed { at: fx.after(60), error: "429".to_owned() };
-    assert!(fx.store.record_delivery(&claimed, &postponed, fx.now()).await.unwrap());
-    let waiting = one(&fx, &owed).await;
-    assert_eq!((waiting.attempts, waiting.wake_at), (1, Some(fx.after(60))));
-    assert_eq!(waiting.last_error.as_deref(), Some("429"));
+    assert!(fx.store.record_delivery(&claimed, &DeliveryResult::Delivered, fx.now()).await.unwrap());
+    assert_eq!(one(&fx, &owed).await.attempts, 2);
+}
+
+/// A worker takes what its channels can send; the rest waits, with no trace, for one that has the channel.
+pub async fn deliveries_are_claimed_by_their_channels(fx: Fixture) {
+    let account = fx.account(100).await;
+    let mut order = fx.order_of(account, 1, 100);
+    let webhook = Recipient::Webhook { url: "https://shop.example/told".to_owned() };
+    order.jobs[0].recipients = vec![Recipient::Telegram { chat_id: 7 }, webhook];
+    let job = fx.open(&order).await.remove(0);
+    let claimed = fx.claim_this(job.id).await;
+    fx.applied(&fx.fail(&claimed)).await;
+    let claim = async |channels: &[Channel]| {
+        let claimed = fx.store.claim_deliveries(channels, fx.now(), fx.after(30), 1).await.unwrap();
+        claimed.into_iter().map(|delivery| delivery.channel).collect::<Vec<_>>()
+    };
+    assert_eq!(claim(&[]).await, []);
+    assert_eq!(claim(&[Channel::Webhook]).await, [Channel::Webhook]);
+    assert_eq!(claim(&[Channel::Webhook]).await, []);
+    assert_eq!(claim(&[Channel::Webhook, Channel::Telegram]).await, [Channel::Telegram]);
+    assert_eq!(claim(&[Channel::Webhook, Channel::Telegram]).await, []);
 }
 
 /// A dead letter is visible until it is sent again, under the same id.
@@ -114,6 +131,26 @@ pub async fn a_dead_letter_is_sent_again_under_its_id(fx: Fixture) {
     assert_eq!(one(&fx, &gone).await.wake_at, Some(fx.now()));
 }
 
+/// What waits after a failed try is due at once, with all its tries before it; what is being sent, or was never tried, is left.
+pub async fn a_delivery_in_back_off_is_due_now(fx: Fixture) {
+    let owed = owed(&fx, 2).await;
+    let (account, job) = (owed[0].account, owed[0].job);
+    let redeliver = async || fx.store.redeliver(job, Scope::Account(account), fx.now()).await.unwrap();
+    assert_eq!(redeliver().await, 0, "neither was tried");
+    let claimed = claim(&fx).await;
+    assert_eq!(redeliver().await, 0, "both are being sent");
+    let retry = DeliveryResult::Retry { at: fx.after(3_600), error: "HTTP 500".to_owned() };
+    assert!(fx.store.record_delivery(&claimed[0], &retry, fx.now()).await.unwrap());
+    assert_eq!(fx.store.redeliver(job, Scope::Account(fx.account(0).await), fx.now()).await.unwrap(), 0);
+    let before = fx.job(job).await.version;
+    assert_eq!((redeliver().await, fx.job(job).await.version), (1, before + 1));
+    let due = one(&fx, &claimed[0]).await;
+    assert_eq!((due.state, due.attempts, due.wake_at), (DeliveryState::Pending, 0, Some(fx.now())));
+    assert_eq!(due.last_error.as_deref(), Some("HTTP 500"));
+    assert_eq!((redeliver().await, fx.job(job).await.version), (0, before + 1), "it is due already");
+    assert_eq!(claim(&fx).await.iter().map(|one| one.id).collect::<Vec<_>>(), [due.id]);
+}
+
 /// A try under an old fence writes nothing.
 pub async fn a_try_under_an_old_fence_is_stale(fx: Fixture) {
     let owed = owed(&fx, 1).await.remove(0);
@@ -139,7 +176,12 @@ pub async fn parallel_workers_share_deliveries(fx: Fixture) {
     for _round in 0..20 {
         let claimed = at_once(4, |_| {
             let fx = fx.clone();
-            async move { fx.store.claim_deliveries(fx.now(), fx.after(30), 7).await.expect("claiming runs") }
+            async move {
+                fx.store
+                    .claim_deliveries(&[Channel::Webhook], fx.now(), fx.after(30), 7)
+                    .await
+                    .expect("claiming runs")
+            }
         })
         .await;
         taken.extend(claimed.into_iter().flatten().map(|delivery| delivery.id));
@@ -207,7 +249,7 @@ async fn owed(fx: &Fixture, recipients: usize) -> Vec<Delivery> {
 }
 
 async fn claim(fx: &Fixture) -> Vec<Delivery> {
-    fx.store.claim_deliveries(fx.now(), fx.after(30), 10).await.expect("claiming runs")
+    fx.store.claim_deliveries(&[Channel::Webhook], fx.now(), fx.after(30), 10).await.expect("claiming runs")
 }
 
 async fn one(fx: &Fixture, delivery: &Delivery) -> Delivery {

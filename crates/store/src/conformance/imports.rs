@@ -105,12 +105,17 @@ pub async fn a_user_is_taken_over_once(fx: Fixture) {
         transfers: vec![less],
         ..first.clone()
     };
+    assert!(fx.store.try_import(&change).await.unwrap());
+    assert_eq!(fx.balance(first.account).await, (500, 0), "a trial writes nothing");
     assert!(fx.store.import(&change).await.unwrap());
+    assert!(!fx.store.try_import(&change).await.unwrap(), "the version has moved on");
     assert!(!fx.store.import(&change).await.unwrap(), "the version has moved on");
     assert_eq!(fx.balance(first.account).await, (300, 0));
     let another = NewImport { shop: "other".to_owned(), open: None, ..user(&fx, "u1", 500) };
     let transfers = another.transfers.iter().map(|one| NewTransfer { account: first.account, ..one.clone() });
     let another = NewImport { account: first.account, transfers: transfers.collect(), ..another.clone() };
+    let refused = fx.store.try_import(&another).await;
+    assert!(matches!(refused, Err(StoreError::Taken { what: "imported account" })), "{refused:?}");
     let refused = fx.store.import(&another).await;
     assert!(matches!(refused, Err(StoreError::Taken { what: "imported account" })), "{refused:?}");
     assert_eq!(fx.balance(first.account).await, (300, 0), "an account is one user of one old shop");

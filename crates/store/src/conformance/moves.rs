@@ -65,6 +65,7 @@ impl Fixture {
             assets: Vec::new(),
             deliveries: Vec::new(),
             timeline: Vec::new(),
+            open_jobs: None,
         }
     }
 

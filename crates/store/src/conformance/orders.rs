@@ -4,7 +4,7 @@ use domain::{BatchId, Job, JobState, Money, PriceBasis, Recipient, Scope, Transf
 
 use super::Fixture;
 use super::fixture::{at_once, later};
-use crate::{NewOrder, OrderLimits, Placed};
+use crate::{Guard, NewOrder, OrderLimits, Placed, Recorded, Step, StoreError};
 
 /// An order writes exactly the rows that it announces, with their holds and history.
 pub async fn an_order_opens_exactly_the_rows_it_announces(fx: Fixture) {
@@ -181,6 +181,63 @@ pub async fn parallel_orders_keep_the_limit_of_open_jobs(fx: Fixture) {
     let refused = answers.iter().filter(|answer| **answer == Placed::TooManyOpen).count();
     assert_eq!((count_opened(&answers), refused), (5, 25), "{answers:?}");
     assert_eq!(fx.balance(account).await, (9_500, 500));
+}
+
+/// A draft that is confirmed counts as any other order; without a limit nothing is counted.
+pub async fn a_draft_is_confirmed_within_the_limit_of_open_jobs(fx: Fixture) {
+    let account = fx.account(1_000).await;
+    let paid = fx.open(&fx.order(account, vec![fx.new_draft(account, 10)])).await.remove(0);
+    let free = fx.open(&fx.order(account, vec![fx.new_draft(account, 0)])).await.remove(0);
+    let open = fx.open(&fx.order_of(account, 2, 10)).await;
+    for draft in [&paid, &free] {
+        let refused = fx.store.record(&confirming(&fx, draft, Some(2))).await;
+        assert!(matches!(refused, Err(StoreError::TooManyOpen)), "{refused:?}");
+        assert_eq!(&fx.job(draft.id).await, draft);
+    }
+    assert_eq!(fx.balance(account).await, (980, 20));
+    fx.applied(&fx.cancel(&open[0])).await;
+    fx.applied(&confirming(&fx, &free, Some(2))).await;
+    let again = fx.store.record(&confirming(&fx, &free, Some(2))).await.unwrap();
+    assert_eq!(again, Recorded::Stale, "it was confirmed before");
+    fx.applied(&confirming(&fx, &paid, None)).await;
+    assert_eq!(fx.balance(account).await, (980, 20));
+}
+
+/// Parallel confirmations and orders do not pass the limit of open jobs together.
+pub async fn parallel_confirmations_keep_the_limit_of_open_jobs(fx: Fixture) {
+    let account = fx.account(10_000).await;
+    let limits = OrderLimits { open_jobs: 5, free_per_day: 100 };
+    let mut drafts = Vec::new();
+    for number in 0..20 {
+        drafts.extend(fx.open(&fx.order(account, vec![fx.new_draft(account, number % 2)])).await);
+    }
+    let opened = at_once(30, |number| {
+        let store = fx.store.clone();
+        let step = drafts.get(number).map(|draft| confirming(&fx, draft, Some(limits.open_jobs)));
+        let order = NewOrder { limits, ..fx.order_of(account, 1, 1) };
+        async move {
+            let Some(step) = step else {
+                return matches!(store.place(&order).await, Ok(Placed::Opened(_)));
+            };
+            match store.record(&step).await {
+                Ok(recorded) => recorded == Recorded::Applied,
+                Err(StoreError::TooManyOpen) => false,
+                Err(error) => panic!("{error:?}"),
+            }
+        }
+    })
+    .await;
+    assert_eq!(opened.iter().filter(|opened| **opened).count(), 5, "{opened:?}");
+}
+
+/// The step by which a customer confirms a draft.
+fn confirming(fx: &Fixture, draft: &Job, open_jobs: Option<u32>) -> Step {
+    let mut step = fx.step(draft, JobState::Pending);
+    step.guard = Guard::read(draft);
+    step.open_jobs = open_jobs;
+    let hold = || fx.job_transfer(draft.account, draft.id, TransferKind::Hold, draft.price.minor());
+    step.transfers = (!draft.price.is_zero()).then(hold).into_iter().collect();
+    step
 }
 
 /// Free jobs need no money and have no transfers; there are so many a day and no more, in parallel too.

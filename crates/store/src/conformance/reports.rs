@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use domain::{Book, DeliveryState, JobId, JobState, MediaKind, Recipient, TransferKind};
+use domain::{Book, Channel, DeliveryState, JobId, JobState, MediaKind, Recipient, TransferKind};
 
 use super::Fixture;
 use super::moves::{LEASE_SECONDS, PACE_SECONDS};
-use crate::{DeliveryResult, NewJob, NewTransfer, Overview, Percentiles, StuckLimits};
+use crate::{
+    Blocked, DeliveryResult, NewEntry, NewJob, NewTransfer, Overview, Percentiles, StuckLimits, UNKNOWN_WORD,
+};
 
 /// Counts of states: live ones as they are, final ones only if they ended in the window.
 pub async fn states_are_counted_in_the_window(fx: Fixture) {
@@ -75,7 +77,7 @@ pub async fn deliveries_are_counted_by_state(fx: Fixture) {
     let job = fx.open(&order).await.remove(0);
     let claimed = fx.claim_this(job.id).await;
     fx.applied(&fx.fail(&claimed)).await;
-    let owed = fx.store.claim_deliveries(fx.now(), fx.after(30), 10).await.unwrap();
+    let owed = fx.store.claim_deliveries(&[Channel::Webhook], fx.now(), fx.after(30), 10).await.unwrap();
     let dead = DeliveryResult::Dead { error: "410".to_owned() };
     for (delivery, result) in owed.iter().zip([&DeliveryResult::Delivered, &dead, &dead]) {
         assert!(fx.store.record_delivery(delivery, result, fx.now()).await.unwrap());
@@ -101,12 +103,99 @@ pub async fn the_way_of_a_job_is_timed(fx: Fixture) {
     fx.advance(3);
     fx.stored(job.id, 100).await;
     fx.advance(2);
-    let owed = fx.store.claim_deliveries(fx.now(), fx.after(30), 10).await.unwrap();
+    let owed = fx.store.claim_deliveries(&[Channel::Webhook], fx.now(), fx.after(30), 10).await.unwrap();
     assert!(fx.store.record_delivery(&owed[0], &DeliveryResult::Delivered, fx.now()).await.unwrap());
     let overview = fx.store.overview(since, fx.after(1)).await.unwrap();
     let after = |seconds| Some(Percentiles { p50_s: seconds, p95_s: seconds });
     let times = &overview.models[0];
     assert_eq!([times.task, times.stored, times.delivered], [after(5.0), after(28.0), after(30.0)]);
+}
+
+/// A running job counts for the word that its last reading told, if nobody knows it.
+pub async fn unknown_words_of_running_jobs_are_counted(fx: Fixture) {
+    let account = fx.account(1_000).await;
+    let mut jobs = Vec::new();
+    for number in 0..4 {
+        let job = fx.pending(account, 10).await;
+        jobs.push(fx.running(job.id, &format!("task-{number}")).await.id);
+    }
+    let told = async |job: usize, event: &'static str, word: &str| {
+        fx.advance(1);
+        let (detail, fold) = (Some(word.to_owned()), Some(format!("{event}:{word}")));
+        let entry = NewEntry { source: "provider", event, detail, fold };
+        fx.store.note(jobs[job], &[entry], fx.now()).await.unwrap();
+    };
+    let words = async || fx.store.overview(fx.now(), fx.now()).await.unwrap().unknown_words;
+    let counted = |words: &[(&str, u64)]| {
+        words.iter().map(|(word, jobs)| ((*word).to_owned(), *jobs)).collect::<Vec<_>>()
+    };
+    told(0, "record.read", "waiting").await;
+    assert_eq!(words().await, []);
+    for job in [0, 1, 2] {
+        told(job, UNKNOWN_WORD, "paused").await;
+    }
+    told(2, UNKNOWN_WORD, "expired").await;
+    told(3, UNKNOWN_WORD, "expired").await;
+    told(3, "record.failed", "no answer").await;
+    assert_eq!(words().await, counted(&[("expired", 2), ("paused", 2)]), "a failed reading told no word");
+    told(1, "record.read", "generating").await;
+    told(0, "record.empty", "success without results").await;
+    assert_eq!(words().await, counted(&[("expired", 2)]), "the newest counts");
+    // Both lines are there already, and only counted again.
+    told(0, UNKNOWN_WORD, "paused").await;
+    told(2, UNKNOWN_WORD, "paused").await;
+    assert_eq!(words().await, counted(&[("paused", 2), ("expired", 1)]));
+    fx.wake_now(jobs[3]).await;
+    let claimed = fx.claim_this(jobs[3]).await;
+    fx.applied(&fx.fail(&claimed)).await;
+    assert_eq!(words().await, counted(&[("paused", 2)]), "it is over");
+}
+
+/// Results that were given up for their address are counted in the window, with the job of the newest.
+pub async fn results_at_blocked_addresses_are_counted(fx: Fixture) {
+    let account = fx.account(1_000).await;
+    let since = fx.now();
+    let lose = async |blocked: [bool; 2]| {
+        fx.advance(1);
+        let job = fx.pending(account, 10).await;
+        fx.running(job.id, &fx.word("task")).await;
+        fx.storing(job.id, 2).await;
+        fx.wake_now(job.id).await;
+        let claimed = fx.claim_this(job.id).await;
+        for (asset, blocked) in fx.store.assets_of(&[job.id]).await.unwrap().iter().zip(blocked) {
+            let lost = fx.store.asset_lost(asset.id, claimed.fence, "gone", blocked, fx.now()).await;
+            assert!(lost.unwrap());
+        }
+        fx.applied(&fx.fail(&claimed)).await.id
+    };
+    let blocked = async |since| fx.store.overview(since, fx.now()).await.unwrap().blocked;
+    lose([false, false]).await;
+    assert_eq!(blocked(since).await, None, "they were lost in another way");
+    lose([true, true]).await;
+    let newest = lose([false, true]).await;
+    assert_eq!(blocked(since).await, Some(Blocked { results: 3, job: newest }));
+    let hidden = crate::Flags { hidden: Some(true), ..crate::Flags::default() };
+    fx.advance(1);
+    assert!(fx.store.flag_job(newest, account, hidden, fx.now()).await.unwrap());
+    assert_eq!(blocked(fx.now()).await, None, "what its owner does with it later is no news");
+}
+
+/// The transfers of many jobs come together, newest first.
+pub async fn transfers_of_many_jobs_come_together(fx: Fixture) {
+    let account = fx.account(1_000).await;
+    let mut jobs = Vec::new();
+    for _ in 0..3 {
+        fx.advance(1);
+        jobs.push(fx.pending(account, 10).await.id);
+    }
+    fx.advance(1);
+    fx.done(jobs[0], 10).await;
+    let transfers = fx.store.transfers_of(&jobs[..2]).await.unwrap();
+    let told: Vec<_> = transfers.iter().map(|one| (one.job, one.kind)).collect();
+    let (first, second) = (Some(jobs[0]), Some(jobs[1]));
+    let (hold, capture) = (TransferKind::Hold, TransferKind::Capture);
+    assert_eq!(told, [(first, capture), (second, hold), (first, hold)]);
+    assert_eq!(fx.store.transfers_of(&[]).await.unwrap(), []);
 }
 
 /// The oldest due row is one that nobody has and that waits for no slot.
@@ -148,7 +237,7 @@ pub async fn what_is_due_is_shown_and_not_claimed(fx: Fixture) {
     assert_eq!(fx.job(pending.id).await, pending, "it was only looked at");
     fx.claim_up_to(10).await;
     assert_eq!(due().await, (Vec::new(), owed));
-    fx.store.claim_deliveries(fx.now(), fx.after(30), 10).await.unwrap();
+    fx.store.claim_deliveries(&[Channel::Webhook], fx.now(), fx.after(30), 10).await.unwrap();
     assert_eq!(due().await, (Vec::new(), 0));
 }
 
@@ -238,6 +327,8 @@ pub async fn an_empty_shop_is_clean(fx: Fixture) {
     assert!(overview.states.iter().all(|(_, count)| *count == 0));
     assert!(overview.deliveries.iter().all(|(_, count)| *count == 0));
     assert_eq!((overview.models, overview.oldest_due, overview.orphans), (Vec::new(), None, 0));
+    assert_eq!((overview.unknown_words, overview.blocked), (Vec::new(), None));
+    assert_eq!(fx.store.transfers_of(&[fx.job_id()]).await.unwrap(), []);
 }
 
 async fn stuck(fx: &Fixture, limits: &StuckLimits, limit: u32) -> Vec<JobId> {

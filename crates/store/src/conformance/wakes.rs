@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::{Job, JobId, JobState, Recipient, Scope};
+use domain::{Channel, Job, JobId, JobState, Recipient, Scope};
 
 use super::Fixture;
 use super::fixture::at_once;
@@ -204,7 +204,7 @@ pub async fn the_next_wake_is_the_earliest(fx: Fixture) {
     assert_eq!(fx.store.next_wake().await.unwrap(), None);
     let account = fx.account(1_000).await;
     let mut order = fx.order_of(account, 1, 100);
-    order.jobs[0].recipients = vec![Recipient::Telegram { chat_id: 5 }];
+    order.jobs[0].recipients = vec![Recipient::Webhook { url: "https://shop.example/told".to_owned() }];
     let told = fx.open(&order).await.remove(0);
     assert_eq!(fx.store.next_wake().await.unwrap(), Some(fx.now()));
     let sleeper = fx.pending(account, 100).await;
@@ -219,7 +219,8 @@ pub async fn the_next_wake_is_the_earliest(fx: Fixture) {
     fx.advance(10);
     let failed = fx.applied(&fx.fail(&fx.job(told.id).await)).await;
     assert_eq!(failed.state, JobState::Failed);
-    let delivery = fx.store.claim_deliveries(fx.now(), fx.after(30), 10).await.unwrap().remove(0);
+    let delivery =
+        fx.store.claim_deliveries(&[Channel::Webhook], fx.now(), fx.after(30), 10).await.unwrap().remove(0);
     let retry = crate::DeliveryResult::Retry { at: fx.after(5), error: "busy".to_owned() };
     assert!(fx.store.record_delivery(&delivery, &retry, fx.now()).await.unwrap());
     assert_eq!(fx.store.next_wake().await.unwrap(), Some(fx.after(5)));

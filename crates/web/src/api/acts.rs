@@ -33,6 +33,7 @@ pub(crate) struct Marks {
         (status = 200, description = "The job; also when it had been confirmed before", body = JobView),
         (status = 402, description = "`balance-short`", body = ProblemBody<'static>),
         (status = 409, description = "`draft-expired`, `wrong-state`", body = ProblemBody<'static>),
+        (status = 429, description = "`rate-limited`, `too-many-open`", body = ProblemBody<'static>),
     ),
 )]
 pub(crate) async fn confirm(
@@ -167,6 +168,7 @@ impl From<CustomerError> for Problem {
                 .detail(format!("the job is {state} by now"))
                 .fact("state", state.as_str()),
             CustomerError::DraftExpired => Self::new(Kind::DraftExpired),
+            CustomerError::TooManyOpen { limit } => Self::new(Kind::TooManyOpen).fact("limit", limit),
             CustomerError::Short { required, available } => problem::short(required, available),
             CustomerError::Store(error) => error.into(),
             error @ CustomerError::Step(_) => Self::internal(error),

@@ -44,6 +44,7 @@ async fn every_body_with_a_genuine_token_wakes_the_job() {
     for bad in [&token[..token.len() - 1], "x", &token.replace("-1-", "-2-")] {
         problem(send(bad, b"{}".to_vec()).await.unwrap(), 401, "unauthorized").await;
     }
+    problem(send("%ff", b"{}".to_vec()).await.unwrap(), 404, "not-found").await;
     assert_eq!(wake_seq(&shop, id).await, before);
     let read_it = shop.request(Method::GET, &format!("/callbacks/kie/{token}")).send().await.unwrap();
     problem(read_it, 405, "method-not-allowed").await;
