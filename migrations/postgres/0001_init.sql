@@ -192,6 +192,7 @@ create table kie.asset (
   constraint asset_job_check check ((role = 'upload') = (job_id is null))
 );
 create index asset_account on kie.asset (account_id, id);
+create index asset_blocked on kie.asset (job_id) where blocked;
 create index asset_awaited on kie.asset (created_at) where role = 'upload' and state = 'pending' and deleted_at is null;
 create index asset_upload on kie.asset (account_id) where role = 'upload' and deleted_at is null;
 -- Marked as deleted, but the bytes are still to go.

@@ -203,7 +203,7 @@ stories! {
         let alarm = logs.lines().find(|line| line.contains("output.lost")).expect("it is in the log");
         assert!(alarm.contains("ERROR") && alarm.contains(failed.id()), "{alarm}");
         let status = world.reconciler(&["status"]).await.expect(1);
-        let told = format!("1 result lies at a private address and was not fetched: `job {}`", failed.id());
+        let told = format!("1 result lies at a private address and was not fetched: the newest is of `job {}`", failed.id());
         assert!(status.contains(&told), "{status}");
         let shown = world.reconciler(&["job", failed.id()]).await.expect(0);
         assert!(shown.contains("the address may not be reached") || shown.contains("blocked"), "{shown}");

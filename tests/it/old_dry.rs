@@ -102,7 +102,7 @@ stories! {
             old.run(&format!(
                 "alter table generations add column price text;
                  create table users (user_id text, balance_rub text, hold_rub text);
-                 insert into users values ('anna', '100', '40'), ('anna', '5.00', '0'), ('boris', '10.005', '0'),
+                 insert into users values ('anna', '100', '40'), ('gina', '100', '40'), ('gina', '5.00', '0'), ('boris', '10.005', '0'),
                    ('carol', '-5', '0'), ('dave', '30', '50'), ('eve', '50', '30'), ('fred', '0.30000000000000004', null);
                  insert into generations (id, user_id, model_key, task_id, status, price, asset_url) values
                  (1, 'anna', '{IMAGE}', '{running}', 'generating', '20', null),
@@ -116,21 +116,21 @@ stories! {
                  (9, 'dave', '{IMAGE}', null, 'success', '40', 's3://elsewhere/zzz.png'),
                  (10, 'anna', '{IMAGE}', null, 'failed', '1.005', null),
                  (11, 'eve', '{IMAGE}', null, 'queued', '15', null),
-                 (12, 'eve', '{IMAGE}', null, 'queued', '15', null);"
+                 (12, 'eve', '{IMAGE}', null, 'queued', '15', null),
+                 (13, 'gina', '{IMAGE}', null, 'queued', '15', null);"
             ))
             .await;
             let inside = ImportOptions { holds: Holds::Inside, lost: Lost::Keep, ..options() };
             let first = foretold(&world, &old, &settled(&inside)).await;
-            // Of the rows of one user the first counts; rows with one key are read in the order of their balances.
-            assert_eq!((first.users.new, first.users.refused), (5, 2), "{:#?}", first.problems);
-            says(&first, ("user", "anna"), "more than once: the first row counts", false);
+            assert_eq!((first.users.new, first.users.refused), (5, 3), "{:#?}", first.problems);
+            says(&first, ("user", "gina"), "its user_id is there more than once", false);
             says(&first, ("user", "boris"), "`10.005` has a part that is less than the smallest unit", false);
             says(&first, ("user", "carol"), "debts are not taken over", true);
             says(&first, ("user", "dave"), "20.00 RUB of its hold_rub is not in its balance", true);
             says(&first, ("generation", "5"), "its file belongs to another generation", false);
             says(&first, ("generation", "9"), "below no --media-at and is no http(s) address", false);
             says(&first, ("generation", "10"), "`1.005` has a part", false);
-            assert_eq!(first.money.before.minor(), 10_000 + 500 - 500 + 3000 + 5000 + 30);
+            assert_eq!(first.money.before.minor(), 10_000 + 10_500 - 500 + 3000 + 5000 + 30);
             assert_eq!(balance(&world, "anna").await, (10_000, 0));
 
             // What is here is spent before the old shop's holds come over.
@@ -141,6 +141,7 @@ stories! {
             assert_eq!(second.lost.iter().map(|row| row.money).collect::<Vec<_>>(), ["refunded"]);
             says(&second, ("generation", "2"), "its task belongs to another generation", false);
             says(&second, ("generation", "12"), "less is left of the balance here than was set aside", false);
+            says(&second, ("generation", "13"), "its user_id is in the old shop more than once", false);
             assert_eq!(balance(&world, "eve").await, (500, 1500));
 
             old.run("update users set balance_rub = '105' where balance_rub = '100';
@@ -239,18 +240,131 @@ stories! {
             .await;
             let refund = ImportOptions { lost: Lost::Refund, ..options() };
             let first = foretold(&world, &old, &refund).await;
-            assert_eq!(tally(&first), [3, 0, 0, 0, 5], "{:#?}", first.problems);
-            says(&first, ("generation", "a"), "its id is there more than once: the first row counts", false);
+            assert_eq!(tally(&first), [2, 0, 0, 0, 6], "{:#?}", first.problems);
+            says(&first, ("generation", "a"), "its id is there more than once", false);
             says(&first, ("generation", "c"), "price `-5` is below zero", false);
             assert_eq!((first.money.refunded.minor(), balance(&world, "anna").await), (500, (500, 0)));
-            assert_eq!(job_of(&world, "b").await.task_id, None, "its task is that of a");
+            assert_eq!(job_of(&world, "b").await.task_id.as_deref(), Some("gone-1"), "nobody else has its task");
 
             old.run("update generation_jobs set status = 'success', price = '6' where id = 'a';
                      update generation_jobs set price = '5' where id = 'c';").await;
             let second = foretold(&world, &old, &refund).await;
-            assert_eq!((tally(&second)[0], second.money.refunded.minor()), (1, 1100), "{:#?}", second.problems);
+            assert_eq!((tally(&second)[0], second.money.refunded.minor()), (1, 500), "{:#?}", second.problems);
             let third = foretold(&world, &old, &refund).await;
             assert_eq!((tally(&third)[1], third.money.refunded.minor()), (0, 0));
+            world.finish().await;
+        }
+    }
+
+    async fn what_is_there_twice_is_refused_whole_until_the_old_shop_is_put_right(db) {
+        for source in SOURCES {
+            let world = World::builder(db).callbacks(false).start().await;
+            let script = "create table users (user_id text, balance_rub text, hold_rub text);
+                create table generation_jobs (id text, user_id text, model_id text, result {json}, status text, \
+                task_id text, price text);";
+            let old = OldDatabase::create(source, &world.path("."), script).await;
+            old.run(&format!(
+                "insert into users values ('anna', '100', null), ('boris', '100', null), ('boris', '5', '2'),
+                   ('boris', null, null), ('carol', '10.005', null), ('carol', '3', null);
+                 insert into generation_jobs (id, user_id, model_id, status, price) values
+                 ('a', 'anna', '{IMAGE}', 'failed', '1'), ('b', 'boris', '{IMAGE}', 'failed', '1'),
+                 ('x', 'anna', '{IMAGE}', 'failed', '1.005'), ('x', 'anna', '{IMAGE}', 'failed', '1'),
+                 ('m', 'anna', '{IMAGE}', 'melted', '1'), ('m', 'anna', '{IMAGE}', 'failed', '1');"
+            ))
+            .await;
+            let money = |report: &ImportReport| {
+                [report.money.before, report.money.after, report.money.refused].map(Money::minor)
+            };
+            let first = foretold(&world, &old, &options()).await;
+            assert_eq!((first.users.new, first.users.refused), (1, 5), "{:#?}", first.problems);
+            assert_eq!(tally(&first), [1, 0, 0, 0, 5], "{:#?}", first.problems);
+            for (noun, key, rows) in [("user", "boris", 3), ("user", "carol", 2), ("generation", "x", 2)] {
+                let all = reasons(&first, noun, key);
+                let twice = |(reason, taken): &(&str, bool)| {
+                    !taken && reason.contains("more than once") && reason.contains("put the old table right first")
+                };
+                assert!(all.len() == rows && all.iter().all(twice), "{noun} {key}: {all:?}");
+            }
+            says(&first, ("generation", "m"), "unknown status `melted`", false);
+            says(&first, ("generation", "m"), "more than once", false);
+            says(&first, ("generation", "b"), "its user_id is in the old shop more than once", false);
+            // A balance that is no amount is no money.
+            assert_eq!(money(&first), [21_000, 10_000, 11_000]);
+            assert!(world.store.find_account_by_external_id("boris").await.unwrap().is_none());
+
+            // Whatever the rows say by now, and whichever of them comes first: nothing moves.
+            old.run(&format!(
+                "update users set balance_rub = '300' where balance_rub = '5';
+                 insert into users values (' anna ', '1', null);
+                 insert into generation_jobs (id, user_id, model_id, status, price) values
+                 ('a', 'boris', '{IMAGE}', 'queued', '1'), ('n', 'anna', '{IMAGE}', 'queued', '1');"
+            ))
+            .await;
+            let before = books(&world).await;
+            let second = foretold(&world, &old, &options()).await;
+            assert_eq!((second.users.refused, second.users.seen), (7, 7), "{:#?}", second.problems);
+            assert_eq!(tally(&second), [0, 0, 0, 0, 8], "{:#?}", second.problems);
+            says(&second, ("generation", "n"), "its user_id is in the old shop more than once", false);
+            assert_eq!(money(&second), [50_600, 0, 50_600]);
+            assert_eq!((books(&world).await, balance(&world, "anna").await), (before, (10_000, 0)));
+            assert_eq!(job_of(&world, "a").await.state, JobState::Failed, "what was taken over stays");
+
+            old.run("delete from users where user_id = ' anna ' or balance_rub in ('300', '10.005') or balance_rub is null;
+                     update users set balance_rub = '120' where user_id = 'anna';
+                     delete from generation_jobs where status in ('melted', 'queued') or price = '1.005';").await;
+            let third = foretold(&world, &old, &options()).await;
+            assert!(third.is_clean(), "{:#?}", third.problems);
+            assert_eq!((third.users.new, third.users.changed, tally(&third)), (2, 1, [3, 0, 1, 0, 0]));
+            assert_eq!(money(&third), [22_300, 22_300, 0]);
+            assert_eq!((balance(&world, "anna").await, balance(&world, "boris").await), ((12_000, 0), (10_000, 0)));
+            world.finish().await;
+        }
+    }
+
+    async fn nothing_is_written_to_an_account_that_was_erased_here(db) {
+        for source in SOURCES {
+            let world = World::builder(db).callbacks(false).start().await;
+            let old = OldDatabase::create(source, &world.path("."), JOBS).await;
+            old.run(&format!(
+                "insert into users values (1, 100, 0), (2, 50, 0);
+                 insert into jobs (id, user_id, kie_task_id, status, price, model) values
+                 (1, 1, null, 'failed', 5, '{IMAGE}'), (2, 1, 'gone-2', 'done', 7, '{IMAGE}'),
+                 (3, 2, null, 'failed', 5, '{IMAGE}'), (4, 1, null, 'failed', 5, '{IMAGE}');"
+            ))
+            .await;
+            let first = foretold(&world, &old, &options()).await;
+            assert_eq!((first.users.new, tally(&first)), (2, [4, 0, 0, 0, 0]), "{:#?}", first.problems);
+            let erased = world.store.find_account_by_external_id("1").await.unwrap().unwrap().id;
+            world.store.erase_account(erased, world.now()).await.unwrap();
+            let stands = async || {
+                let account = world.store.find_account(erased).await.unwrap().unwrap();
+                (books(&world).await, jobs(&world).await, account)
+            };
+            let before = stands().await;
+            let same = foretold(&world, &old, &options()).await;
+            assert_eq!((same.users.same, tally(&same)), (2, [0, 0, 4, 0, 0]), "nothing was to be written");
+
+            old.run(&format!(
+                "update users set balance_rub = 110 where user_id = 1;
+                 update jobs set status = 'running', kie_task_id = 'new-1' where id = 1;
+                 insert into jobs (id, user_id, kie_task_id, status, price, model) values
+                 (5, 1, null, 'canceled', 5, '{IMAGE}'), (6, 1, null, 'pending', 5, '{IMAGE}');"
+            ))
+            .await;
+            for (lost, counts) in [(Lost::Refund, [0, 0, 2, 0, 4]), (Lost::Keep, [0, 0, 3, 0, 3])] {
+                let report = foretold(&world, &old, &ImportOptions { lost, ..options() }).await;
+                assert_eq!((report.users.same, report.users.refused), (1, 1), "{:#?}", report.problems);
+                assert_eq!(tally(&report), counts, "{:#?}", report.problems);
+                says(&report, ("user", "1"), "the account was erased here", false);
+                let refused = if lost == Lost::Refund { &["1", "2", "5", "6"][..] } else { &["1", "5", "6"] };
+                for key in refused {
+                    says(&report, ("generation", key), "the account was erased here", false);
+                }
+                assert_eq!(report.lost.iter().map(|row| (&*row.key, row.money)).collect::<Vec<_>>(), [("2", "kept")]);
+                let money = [report.money.before, report.money.after, report.money.refused, report.money.refunded];
+                assert_eq!(money.map(Money::minor), [16_000, 15_000, 1000, 0]);
+            }
+            assert!(stands().await == before, "nothing was written");
             world.finish().await;
         }
     }

@@ -17,10 +17,11 @@ pub(crate) fn print<T: Serialize>(
     line(&text)
 }
 
-/// One text on standard output.
+/// One text on standard output. What customers and providers wrote cannot steer the terminal.
 pub(crate) fn line(text: &str) -> anyhow::Result<()> {
+    let text = text.trim_end().replace(|letter: char| letter.is_control() && letter != '\n', "\u{fffd}");
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{}", text.trim_end())?;
+    writeln!(out, "{text}")?;
     Ok(())
 }
 

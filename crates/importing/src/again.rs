@@ -14,7 +14,7 @@ use crate::Lost;
 use crate::generations::{Outcome, Row, lost_row, outcome, refused};
 use crate::job::{self, after};
 use crate::look::{is_kie, look};
-use crate::pass::{ImportError, Pass, row_error};
+use crate::pass::{ERASED, ImportError, Pass, row_error};
 use crate::plan::{Fate, Look, Take, Task, renew, revive};
 use crate::report::End;
 
@@ -46,6 +46,11 @@ pub(crate) async fn again(
     let is_changed = known.fingerprint != row.old.fingerprint;
     let mut ended = outcome(row, if is_changed { End::Changed } else { End::Same });
     ended.state = known.state;
+    // What has not changed and rests writes nothing.
+    let would_write = is_changed || !matches!(found.fate, Fate::Rests);
+    if would_write && found.fate != Fate::Left && pass.desk.is_erased(known.account).await? {
+        return Ok(refused(row, ERASED));
+    }
     let done = match (&found.fate, &found.job) {
         (Fate::Left, _) => return Ok(outcome(row, End::Left)),
         (Fate::Refused(reason), _) => return Ok(refused(row, reason)),
@@ -246,9 +251,15 @@ async fn refund(
         return Ok(if row.is_in_flight() { "released" } else { "none" });
     };
     let transfer = job::refund(pass, &row.old, (known.account, job), row.price, now);
-    if pass.options.lost == Lost::Keep {
-        let given_back = pass.store().transfers_by_key(&[transfer.key]).await?;
-        return Ok(if given_back.is_empty() { "kept" } else { "refunded" });
+    let is_erased = pass.desk.is_erased(known.account).await?;
+    if pass.options.lost == Lost::Keep || is_erased {
+        if !pass.store().transfers_by_key(&[transfer.key]).await?.is_empty() {
+            return Ok("refunded");
+        }
+        if pass.options.lost == Lost::Refund {
+            (ended.end, ended.problem) = (End::Refused, Some(ERASED.to_owned()));
+        }
+        return Ok("kept");
     }
     match pass.desk.credit(&transfer, now).await {
         Ok(Credited::Applied(_)) => {

@@ -1,5 +1,6 @@
 //! Where decisions become deeds. A dry run makes the same decisions: the database answers what it would have done, and
-//! what the pass would have made by then is remembered here, some bytes for each row.
+//! what the pass would have made by then is remembered here: 80 bytes for each user and 16 for each order key, task and
+//! object, whatever their length; up to two and a half times that with the room that hash tables keep free.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -22,18 +23,18 @@ pub(crate) struct Desk<'a> {
 
 #[derive(Default)]
 struct Made {
-    /// Accounts of users, by their keys in the old shop.
-    users: HashMap<String, AccountId>,
+    /// Accounts of users that no pass has taken over, by the digests of their keys in the old shop.
+    users: HashMap<[u64; 2], AccountId>,
     standings: HashMap<AccountId, Standing>,
     /// Chats, tasks, keys of orders and objects.
     taken: Seen,
 }
 
 /// How an account stands after what a dry run would have done to it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Standing {
-    /// What would have opened it.
-    open: Option<NewAccount>,
+    /// Whether it would have been opened.
+    is_opened: bool,
     /// How much more would be available than there is.
     more: Money,
 }
@@ -61,11 +62,17 @@ impl<'a> Desk<'a> {
         let mut owners: Vec<_> = found.into_iter().map(|user: Imported| (user.key, user.account)).collect();
         if let Some(made) = self.made() {
             owners.extend(users.into_iter().filter_map(|user| {
-                let account = *made.users.get(&user)?;
+                let account = *made.users.get(&made.user(&user))?;
                 Some((user, account))
             }));
         }
         Ok(owners)
+    }
+
+    /// Whether the account was closed and anonymised.
+    pub(crate) async fn is_erased(&self, account: AccountId) -> Result<bool, StoreError> {
+        let found = self.store().find_account(account).await?;
+        Ok(found.is_some_and(|account| account.closed_at.is_some()))
     }
 
     /// [`store::ImportStore::import`].
@@ -88,7 +95,9 @@ impl<'a> Desk<'a> {
     /// Adds what the pass would have written of the account before.
     fn complete(&self, made: &Made, trial: &mut NewImport) {
         let Some(standing) = made.standings.get(&trial.account) else { return };
-        trial.open = trial.open.take().or_else(|| standing.open.clone());
+        if standing.is_opened && trial.open.is_none() {
+            trial.open = Some(placeholder(trial));
+        }
         let Some(amount) = standing.more.minor().checked_abs().filter(|amount| *amount > 0) else { return };
         if trial.transfers.is_empty() {
             return;
@@ -182,6 +191,10 @@ impl<'a> Desk<'a> {
 }
 
 impl Made {
+    fn user(&self, key: &str) -> [u64; 2] {
+        self.taken.digest(&("user", key))
+    }
+
     /// Refuses what something that the pass would have made has taken, in the order in which a database does.
     fn refuse(&self, import: &NewImport) -> Result<(), StoreError> {
         let taken = |what: &'static str| Err(StoreError::Taken { what });
@@ -203,14 +216,14 @@ impl Made {
     }
 
     fn keep(&mut self, import: &NewImport) {
-        if import.noun == SourceNoun::User {
-            self.users.insert(import.key.clone(), import.account);
+        if import.noun == SourceNoun::User && import.known.is_none() {
+            self.users.insert(self.user(&import.key), import.account);
         }
         if let Some(account) = &import.open {
             if let Some(chat) = account.telegram_id {
                 self.taken.meet(&("chat", chat));
             }
-            self.standings.entry(import.account).or_default().open = Some(account.clone());
+            self.standings.entry(import.account).or_default().is_opened = true;
         }
         if let Some(write) = &import.write {
             self.taken.meet(&(import.account, &*write.row.key));
@@ -232,6 +245,19 @@ impl Made {
             let standing = self.standings.entry(account).or_default();
             standing.more = standing.more.plus(more).unwrap_or(standing.more);
         }
+    }
+}
+
+/// Stands for an account that the pass would have opened before; its names and its chat were tried then.
+const fn placeholder(trial: &NewImport) -> NewAccount {
+    NewAccount {
+        id: trial.account,
+        external_id: None,
+        name: None,
+        telegram_id: None,
+        webhook_key: [0; 32],
+        demo: false,
+        at: trial.at,
     }
 }
 

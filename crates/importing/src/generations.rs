@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use domain::{AccountId, JobState, Money, Timestamp, to_micros};
-use futures_util::{StreamExt, stream};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use old_shops::{OldGeneration, OldStatus, Read};
 use store::{Imported, NewImport, SourceNoun, StoreError};
 
@@ -12,15 +12,18 @@ use crate::again::{Found, again, find};
 use crate::amount::{amount, refusal};
 use crate::job::{self, Order, When};
 use crate::look::{is_kie, look};
-use crate::pass::{ImportError, Pass, ROUBLES, row_error};
+use crate::pass::{ERASED, ImportError, Pass, ROUBLES, row_error};
 use crate::plan::{Look, Plan, Take, Terms, plan};
 use crate::report::{End, ImportReport, LostRow};
-use crate::seen::Seen;
-use crate::users::{Holds, add};
+use crate::users::{Crowd, add};
 
 const NOUN: &str = "generation";
 
-const TWICE: &str = "its id is there more than once: the first row counts, this one does not";
+const TWICE: &str = "its id is there more than once (blanks around it do not count), so none of its rows is taken: put the \
+    old table right first, then import again";
+const USER_TWICE: &str =
+    "its user_id is in the old shop more than once, so nothing more of its user is taken over";
+const NO_USER: &str = "its user was not taken over";
 
 /// Rows that are looked at at once. They are written one after the other: of two that want the same, the first has it.
 const AT_ONCE: usize = 8;
@@ -29,15 +32,36 @@ const OWNERS_MAX: usize = 10_000;
 
 /// What the portions of a pass share.
 pub(crate) struct Course {
-    holds: Holds,
+    crowd: Crowd,
     queue: Queue,
     owners: HashMap<String, AccountId>,
-    seen: Seen,
+    /// Keys of more than one row; true for those whose hold counts as used up.
+    twice: HashMap<String, bool>,
 }
 
 impl Course {
-    pub(crate) fn new(holds: Holds, per_second: u32) -> Self {
-        Self { holds, queue: Queue::new(per_second), owners: HashMap::new(), seen: Seen::default() }
+    pub(crate) fn new(crowd: Crowd, twice: HashSet<String>, per_second: u32) -> Self {
+        let twice = twice.into_iter().map(|key| (key, false)).collect();
+        Self { crowd, queue: Queue::new(per_second), owners: HashMap::new(), twice }
+    }
+
+    /// The account that a new row of this user belongs to, or why there is none.
+    fn owner(&self, user: &str) -> Result<AccountId, &'static str> {
+        match self.owners.get(user) {
+            _ if self.crowd.twice.contains(user) => Err(USER_TWICE),
+            Some(account) => Ok(*account),
+            None => Err(NO_USER),
+        }
+    }
+
+    /// Whether the row's key is there more than once. What an earlier pass held for it has used up an old hold, once.
+    fn is_twice(&mut self, old: &OldGeneration, known: Option<&Imported>) -> bool {
+        let Some(is_used) = self.twice.get_mut(&old.key) else { return false };
+        if let Some(known) = known.filter(|_| !*is_used) {
+            self.crowd.holds.cover(&old.user, known.amount);
+            *is_used = true;
+        }
+        true
     }
 
     /// Learns the accounts of these users, as far as they have one.
@@ -76,8 +100,8 @@ impl Queue {
 pub(crate) struct Row {
     pub(crate) old: OldGeneration,
     known: Option<Imported>,
-    /// None if its user was not taken over.
-    account: Option<AccountId>,
+    /// Its user's account, or why there is none.
+    account: Result<AccountId, &'static str>,
     pub(crate) price: Money,
     covered: Money,
     /// When its job becomes due.
@@ -114,9 +138,11 @@ pub(crate) async fn take_over(
     report: &mut ImportReport,
 ) -> Result<(), ImportError> {
     let rows = prepare(pass, portion, course, report).await?;
-    let mut decided = stream::iter(rows).map(|row| decide(pass, row)).buffered(AT_ONCE);
-    while let Some(deed) = decided.next().await {
-        tell(deed?.done(pass).await?, report);
+    // Looking ends before writing begins: nobody would attend to requests under way while a row is written.
+    let decided = stream::iter(rows).map(|row| decide(pass, row)).buffered(AT_ONCE);
+    let deeds: Vec<Deed> = decided.try_collect().await?;
+    for deed in deeds {
+        tell(deed.done(pass).await?, report);
     }
     Ok(())
 }
@@ -150,14 +176,17 @@ async fn prepare(
     let now = pass.now();
     let mut rows = Vec::with_capacity(portion.len());
     for read in portion {
+        if let Ok(old) = &read
+            && course.is_twice(old, known.get(&old.key))
+        {
+            report.status(&old.word, End::Refused);
+            report.problem(NOUN, &old.key, TWICE, false);
+            continue;
+        }
         match read.map_err(|bad| (bad.key, bad.reason)).and_then(|old| priced(pass, old)) {
             Err((key, reason)) => {
                 report.status("(unreadable)", End::Refused);
                 report.problem(NOUN, &key, reason, false);
-            }
-            Ok((old, _)) if !course.seen.meet(&old.key) => {
-                report.status(&old.word, End::Refused);
-                report.problem(NOUN, &old.key, TWICE, false);
             }
             Ok((old, price)) => rows.push(prepared(known.remove(&old.key), (old, price), course, now)),
         }
@@ -171,12 +200,12 @@ fn prepared(
     course: &mut Course,
     now: Timestamp,
 ) -> Row {
-    let account = course.owners.get(&old.user).copied();
+    let account = course.owner(&old.user);
     let mut row = Row { old, known, account, price, covered: Money::ZERO, due: now };
     // Those that were taken over before have used up the same.
     row.covered = match &row.known {
-        Some(known) => course.holds.cover(&row.old.user, known.amount),
-        None if row.is_in_flight() => course.holds.cover(&row.old.user, price),
+        Some(known) => course.crowd.holds.cover(&row.old.user, known.amount),
+        None if row.is_in_flight() => course.crowd.holds.cover(&row.old.user, price),
         None => Money::ZERO,
     };
     let failed = row.known.as_ref().is_some_and(|known| known.state == Some(JobState::Failed));
@@ -275,8 +304,8 @@ async fn judge(pass: &Pass<'_>, row: &Row, now: Timestamp) -> Result<(Take, Look
         let provider = old.provider.as_deref().unwrap_or_default();
         return refused(format!("it is in flight at {provider}, which is not KIE"));
     }
-    if row.account.is_none() {
-        return refused("its user was not taken over".to_owned());
+    if let Err(reason) = row.account {
+        return refused(reason.to_owned());
     }
     let seen = look(pass, old, now).await;
     match plan(old.status, &seen, &terms) {
@@ -293,7 +322,11 @@ async fn first(
     (take, order): (&Take, &Order),
     problem: Option<String>,
 ) -> Result<Outcome, ImportError> {
-    let Some(account) = row.account else { return Ok(refused(row, "its user was not taken over")) };
+    let account = match row.account {
+        Ok(account) if pass.desk.is_erased(account).await? => return Ok(refused(row, ERASED)),
+        Ok(account) => account,
+        Err(reason) => return Ok(refused(row, reason)),
+    };
     let when = When { now: pass.now(), due: row.due };
     let mut import = job::import(pass, &row.old, (order, take), account, (row.price, when));
     if let Err(reason) = write(pass, &mut import).await? {

@@ -1,5 +1,7 @@
 //! One pass over an old shop: all users first, then all generations, in portions.
 
+use std::collections::HashSet;
+
 use domain::{Chance, Currency, Timestamp, TransferId};
 use futures_util::{Stream, StreamExt};
 use lifecycle::Lifecycle;
@@ -9,12 +11,16 @@ use thiserror::Error;
 
 use crate::desk::Desk;
 use crate::report::ImportReport;
+use crate::seen::Seen;
 use crate::{ImportOptions, generations, users};
 
 /// What old balances and prices are in, by the names of their columns.
 pub(crate) const ROUBLES: &str = "RUB";
 /// Rows that are looked up together.
 const PORTION: usize = 200;
+
+/// Why a row is refused that would be written to a closed account.
+pub(crate) const ERASED: &str = "the account was erased here";
 
 /// Why an import stopped. What was written stays; the next pass goes on.
 #[derive(Debug, Error)]
@@ -80,14 +86,15 @@ pub async fn import(
     let mut report = ImportReport::new(&options.shop, old.layout().as_str(), options.dry_run);
     let total = old.count().await?;
     progress(0, total);
-    let mut crowd = users::Crowd::default();
+    let mut crowd = users::Crowd::new(twice(old.user_keys()).await?);
     {
         let mut rows = old.users().chunks(PORTION);
         while let Some(portion) = next(&mut rows).await? {
             users::take_over(&pass, portion, &mut crowd, &mut report).await?;
         }
     }
-    let mut course = generations::Course::new(crowd.holds, options.per_second);
+    let generations_twice = twice(old.generation_keys()).await?;
+    let mut course = generations::Course::new(crowd, generations_twice, options.per_second);
     let mut done = 0_u64;
     let mut rows = old.generations().chunks(PORTION);
     while let Some(portion) = next(&mut rows).await? {
@@ -96,6 +103,20 @@ pub async fn import(
         progress(done, total);
     }
     Ok(report)
+}
+
+/// The keys that are there more than once. Which of their rows is the right one nobody can tell.
+async fn twice(
+    mut keys: impl Stream<Item = Result<Read<String>, OldShopError>> + Unpin,
+) -> Result<HashSet<String>, OldShopError> {
+    let (mut seen, mut twice) = (Seen::default(), HashSet::new());
+    while let Some(read) = keys.next().await {
+        // A row without a readable key is refused for that.
+        if let Some(key) = read?.ok().filter(|key| !seen.meet(key)) {
+            twice.insert(key);
+        }
+    }
+    Ok(twice)
 }
 
 /// The next portion; the first error of the source ends the pass.

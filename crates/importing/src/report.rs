@@ -37,9 +37,9 @@ pub struct StatusLine {
 pub struct MoneyReport {
     /// Balances of all users in the old shop, what was set aside included.
     pub before: Money,
-    /// What of it has entered here, by this and earlier passes.
+    /// What of it has entered here, by this and earlier passes; nothing of users that are there more than once.
     pub after: Money,
-    /// What has not: of users among the problems. Debts count below zero.
+    /// What has not: of users among the problems; all of it where a user is there more than once. Debts count below zero.
     pub refused: Money,
     /// Of what has entered: set aside for generations in flight when they were taken over.
     pub held: Money,

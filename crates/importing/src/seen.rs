@@ -22,7 +22,8 @@ impl Seen {
         self.digests.insert(digest)
     }
 
-    fn digest(&self, thing: &impl Hash) -> [u64; 2] {
+    /// What stands for it here.
+    pub(crate) fn digest(&self, thing: &impl Hash) -> [u64; 2] {
         self.hashers.each_ref().map(|hasher| hasher.hash_one(thing))
     }
 }

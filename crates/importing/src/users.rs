@@ -1,18 +1,18 @@
 //! Users become accounts; their balances enter as transfers, each by a key of its own.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use domain::{AccountId, Book, Money, Timestamp, TransferKind};
 use old_shops::{OldUser, Read};
 use store::{Imported, NewAccount, NewImport, NewTransfer, SourceNoun, StoreError};
 
 use crate::amount::{amount, refusal};
-use crate::pass::{ImportError, Pass, ROUBLES, row_error};
+use crate::pass::{ERASED, ImportError, Pass, ROUBLES, row_error};
 use crate::report::{End, ImportReport};
-use crate::seen::Seen;
 
 const NOUN: &str = "user";
-const TWICE: &str = "its user_id is in `users` more than once: the first row counts, this one does not";
+const TWICE: &str = "its user_id is there more than once (blanks around it do not count), so none of its rows is taken: put \
+    the old table right first, then import again";
 
 /// What the generations of a pass need of its users: what the old shop has set aside for each, as far as no generation in
 /// flight has used it up.
@@ -22,10 +22,16 @@ pub(crate) struct Holds {
 }
 
 /// What the portions of a pass share.
-#[derive(Default)]
 pub(crate) struct Crowd {
     pub(crate) holds: Holds,
-    seen: Seen,
+    /// Keys of more than one row.
+    pub(crate) twice: HashSet<String>,
+}
+
+impl Crowd {
+    pub(crate) fn new(twice: HashSet<String>) -> Self {
+        Self { holds: Holds::default(), twice }
+    }
 }
 
 impl Holds {
@@ -85,8 +91,11 @@ pub(crate) async fn take_over(
         let outcome = match read {
             Err(bad) => Outcome::refused(bad.key, Money::ZERO, bad.reason),
             Ok(user) => match purse(pass, &user)? {
+                read if crowd.twice.contains(&user.key) => {
+                    let total = read.map_or(Money::ZERO, |purse| purse.total);
+                    Outcome::refused(user.key, total, TWICE)
+                }
                 Err(reason) => Outcome::refused(user.key, Money::ZERO, reason),
-                Ok(purse) if !crowd.seen.meet(&user.key) => Outcome::refused(user.key, purse.total, TWICE),
                 Ok(purse) => {
                     if purse.held.is_positive() {
                         crowd.holds.left.insert(user.key.clone(), purse.held);
@@ -242,6 +251,9 @@ async fn change(
     entering: Money,
     now: Timestamp,
 ) -> Result<Result<End, String>, ImportError> {
+    if pass.desk.is_erased(known.account).await? {
+        return Ok(Err(ERASED.to_owned()));
+    }
     let Ok(difference) = entering.minus(known.amount) else {
         return Ok(Err("its balance is too large".to_owned()));
     };

@@ -57,6 +57,15 @@ pub(crate) struct OtherLinks {
     moved: Option<String>,
     /// The provider could not be asked for all of them: nothing is lost yet.
     pub(crate) unasked: bool,
+    /// Every link that was tried is dead; so it is if there was none to try.
+    pub(crate) all_dead: bool,
+}
+
+impl OtherLinks {
+    fn tried(&mut self, outcome: Result<Kept, KeepError>) {
+        self.all_dead &= matches!(outcome, Err(KeepError::Gone(_)));
+        self.outcome = Some(outcome);
+    }
 }
 
 impl Lifecycle {
@@ -144,7 +153,7 @@ impl Lifecycle {
 
     /// A dead link is renewed: by the record of an output, which may name another, else by a fresh download link.
     pub(crate) async fn fetch_anew(&self, job: &Job, asset: &Asset) -> OtherLinks {
-        let mut links = OtherLinks { outcome: None, moved: None, unasked: false };
+        let mut links = OtherLinks { outcome: None, moved: None, unasked: false, all_dead: true };
         if is_adopted(asset) {
             // Nothing is written over an object that an old shop may still serve.
             return links;
@@ -161,7 +170,7 @@ impl Lifecycle {
         if let Some(url) = &links.moved {
             let tried = self.ports.vault.copy(url, &asset.object, kind_of(asset)).await;
             let ends = matches!(tried, Ok(_) | Err(KeepError::Storage(_)));
-            links.outcome = Some(tried);
+            links.tried(tried);
             if ends {
                 return links;
             }
@@ -169,7 +178,7 @@ impl Lifecycle {
         let Some(source) = links.moved.as_deref().or(asset.source_url.as_deref()) else { return links };
         match self.ports.provider.download_url(source).await {
             Ok(fresh) => {
-                links.outcome = Some(self.ports.vault.copy(&fresh, &asset.object, kind_of(asset)).await);
+                links.tried(self.ports.vault.copy(&fresh, &asset.object, kind_of(asset)).await);
             }
             Err(failure) => links.unasked |= !failure.is_final(),
         }

@@ -143,13 +143,11 @@ impl Lifecycle {
             Err(KeepError::Storage(words)) => return Err(Trouble::passing(words)),
             Err(error) => {
                 let links = self.fetch_anew(job, asset).await;
-                let is_dead = |error: &KeepError| matches!(error, KeepError::Gone(_));
-                let is_first_dead = is_dead(&error) || asset.source_url.is_none();
-                let is_asked = !links.unasked;
-                links.outcome.unwrap_or(Err(error)).map_err(|last| {
-                    let is_last_dead = is_dead(&last) || asset.source_url.is_none();
-                    Trouble { is_gone: is_first_dead && is_last_dead && is_asked, words: last.to_string() }
-                })?
+                let is_gone = matches!(error, KeepError::Gone(_)) && links.all_dead && !links.unasked;
+                links
+                    .outcome
+                    .unwrap_or(Err(error))
+                    .map_err(|last| Trouble { is_gone, words: last.to_string() })?
             }
         };
         if Some(kept.sha256) == asset.sha256 {

@@ -85,6 +85,11 @@ pub struct OldGeneration {
 /// The cells of a row as bytes, in the order of the query.
 pub(crate) type Cells = Vec<Option<Vec<u8>>>;
 
+/// The key of a row, which is its first cell; it is what [`read_user`] and [`read_generation`] make of it.
+pub(crate) fn read_key(cells: &Cells) -> Result<String, BadRow> {
+    Reader::new(cells, 0).required(0, "id")
+}
+
 /// Key, balance, hold, smallest and largest chat.
 pub(crate) fn read_user(cells: &Cells) -> Result<OldUser, BadRow> {
     let reader = Reader::new(cells, 0);

@@ -9,7 +9,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row};
 
 use crate::layout::Column;
-use crate::row::{BadRow, Cells, OldGeneration, OldUser, read_generation, read_user};
+use crate::row::{BadRow, Cells, OldGeneration, OldUser, read_generation, read_key, read_user};
 use crate::{Layout, OldShopError};
 
 /// A row that was read, or the reason why it cannot be taken over.
@@ -57,8 +57,20 @@ impl OldShop {
         Ok(count.unsigned_abs())
     }
 
-    /// Every user: those of `users`, and those whom only a generation names; by key, and rows with one key always in one
-    /// order.
+    /// The keys of the rows of [`Self::users`], as often as they are there.
+    pub fn user_keys(&mut self) -> BoxStream<'_, Result<Read<String>, OldShopError>> {
+        // The very same query: what is one key is a matter of columns, joins and collations.
+        let sql = self.users_sql();
+        self.database.rows(sql).map_ok(|cells| read_key(&cells)).boxed()
+    }
+
+    /// The keys of the rows of [`Self::generations`], as often as they are there, readable or not otherwise.
+    pub fn generation_keys(&mut self) -> BoxStream<'_, Result<Read<String>, OldShopError>> {
+        let sql = format!("select cast(\"id\" as text) from \"{}\"", self.layout.as_str());
+        self.database.rows(sql).map_ok(|cells| read_key(&cells)).boxed()
+    }
+
+    /// Every user, by key: those of `users`, and those whom only a generation names.
     pub fn users(&mut self) -> BoxStream<'_, Result<Read<OldUser>, OldShopError>> {
         let sql = self.users_sql();
         self.database.rows(sql).map_ok(|cells| read_user(&cells)).boxed()
@@ -114,7 +126,7 @@ impl OldShop {
                select cast(\"{key}\" as text) as k from users union \
                select cast(user_id as text) from \"{table}\" where user_id is not null) a \
              left join users u on cast(u.\"{key}\" as text) = a.k left join ({of_rows}) c on c.k = a.k \
-             order by 1, 2, 3"
+             order by 1"
         )
     }
 }

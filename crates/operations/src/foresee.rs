@@ -192,9 +192,11 @@ async fn redeliver(store: &dyn Store, job: &Job, now: Timestamp) -> anyhow::Resu
     if deliveries.is_empty() {
         ensure!(asked > 0, "job {id} has no deliveries: nobody asked to be told of it");
         ensure!(job.state.is_final(), "job {id} is {}: its deliveries are made when it is over", job.state);
+        ensure!(job.state != JobState::Canceled, "job {id} was canceled: nobody is told of that");
+        let asked = counted(asked, "recipient", "recipients");
         bail!(
-            "job {id} has no deliveries, though {asked} recipients asked to be told of it: their rows are gone, and only a \
-             backup brings them back"
+            "job {id} has no deliveries, though {asked} asked to be told of it: their rows are gone, and only a backup \
+             brings them back"
         );
     }
     ensure!(count > 0, "the deliveries of job {id} are still on their way: see `job {id}`");

@@ -163,7 +163,7 @@ fn alarms(report: &StatusReport) -> Vec<String> {
         }),
         report.overview.blocked.map(|blocked| {
             let sentence = format!(
-                "{} results lie at private addresses and were not fetched: `job {}`, older ones by `list --state failed`",
+                "{} results lie at private addresses and were not fetched: the newest is of `job {}`",
                 blocked.results, blocked.job
             );
             one(blocked.results, sentence)

@@ -153,7 +153,7 @@ async fn record(
     Ok(written.execute(&store.pool).await.map_err(store_error)?.rows_affected() > 0)
 }
 
-/// A sending again has all its tries before it.
+/// A sending again has all its tries before it. What moved while the job's lock was waited for is looked at again.
 async fn redeliver(
     store: &PostgresStore,
     job: JobId,
@@ -174,7 +174,11 @@ async fn redeliver(
          )
          update kie.delivery d
          set state = 'pending', wake_at = $3, attempts = 0, lease_until = null, delivered_at = null
-         from again join moved on moved.id = again.job_id where d.id = again.id",
+         from again join moved on moved.id = again.job_id
+         where d.id = again.id and (
+           d.state <> 'pending'
+           or ((d.lease_until is null or d.lease_until <= $3)
+             and (d.wake_at is null or (d.attempts > 0 and d.wake_at > $3))))",
         job.as_uuid(),
         scope.account().map(AccountId::as_uuid),
         moment(at),

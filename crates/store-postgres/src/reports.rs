@@ -288,7 +288,7 @@ async fn blocked(snapshot: &mut PgConnection, since: Moment) -> Result<Option<Bl
     let newest = sqlx::query!(
         r#"select j.id as "job!", count(*) over () as "results!"
            from kie.job j join kie.asset a on a.job_id = j.id
-           where j.updated_at >= $1 and j.entered_at >= $1 and a.state = 'lost' and a.blocked
+           where j.updated_at >= $1 and j.entered_at >= $1 and a.state = 'lost' and a.role = 'output' and a.blocked
            order by j.entered_at desc, j.id desc limit 1"#,
         since,
     );

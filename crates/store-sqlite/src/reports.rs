@@ -337,8 +337,8 @@ async fn unknown_words(db: &mut SqliteConnection) -> Result<Vec<(String, u64)>, 
 async fn find_blocked(db: &mut SqliteConnection, since: i64) -> Result<Option<Blocked>, StoreError> {
     let newest = sqlx::query!(
         r#"select j.id as "job!: Uuid", count(*) over () as "results!: i64"
-           from job j indexed by job_updated cross join asset a on a.job_id = j.id
-           where j.updated_at >= ?1 and j.entered_at >= ?1 and a.state = 'lost' and a.blocked
+           from asset a indexed by asset_blocked cross join job j on j.id = a.job_id
+           where j.updated_at >= ?1 and j.entered_at >= ?1 and a.state = 'lost' and a.role = 'output' and a.blocked
            order by j.entered_at desc, j.id desc limit 1"#,
         since,
     )

@@ -4,8 +4,11 @@ use std::future::Future;
 
 use crate::StoreError;
 
+/// Rows that are read for one page at most.
+const MOST: u32 = 16_384;
+
 /// The first `wanted` readable rows. `fetch` reads as many rows as it is told: how many there were, and those of them that make
-/// sense. For every one that does not, one more is fetched: a page that is too short looks like the last.
+/// sense. While too many do not, more are fetched, up to a bound: a page that is too short looks like the last.
 pub async fn filled_page<T, Reading>(
     wanted: u32,
     fetch: impl Fn(u32) -> Reading,
@@ -16,12 +19,11 @@ where
     let mut limit = wanted;
     loop {
         let (read, mut readable) = fetch(limit).await?;
-        if read < limit as usize || readable.len() >= wanted as usize {
+        if read < limit as usize || readable.len() >= wanted as usize || limit >= MOST {
             readable.truncate(wanted as usize);
             return Ok(readable);
         }
-        let lacking = (wanted as usize).saturating_sub(readable.len());
-        limit = limit.saturating_add(u32::try_from(lacking).unwrap_or(u32::MAX));
+        limit = limit.saturating_mul(2).min(MOST);
     }
 }
 

@@ -190,13 +190,15 @@ async fn erase(json: bool, id: &str, Change { act, database }: &Change) -> anyho
     if let Some(code) = stop(json, act, foreseen)? {
         return Ok(code);
     }
-    if is_erased {
-        books.close().await;
-        return done(json, &format!("account {account} was erased already: nothing is left to do"));
+    if !is_erased {
+        books.note("account erase", &account.to_string(), act).await?;
     }
-    books.note("account erase", &account.to_string(), act).await?;
+    // Once more if it was erased already: something may have come in since.
     books.store.erase_account(account, books.now()).await?;
     books.close().await;
+    if is_erased {
+        return done(json, &format!("account {account} was erased already: nothing is left of it"));
+    }
     show::print(json, &serde_json::json!({ "erased": account }), |_| format!("erased {account}"))?;
     Ok(ExitCode::SUCCESS)
 }

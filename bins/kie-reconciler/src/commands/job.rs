@@ -87,7 +87,7 @@ fn job_text(report: &JobReport, form: &MoneyForm) -> String {
     let deliveries = report.deliveries.iter().map(|one| {
         vec![
             one.channel.to_string(),
-            shown_or_gone(&one.address),
+            one.address.clone(),
             one.event.to_string(),
             one.state.to_string(),
             one.attempts.to_string(),
@@ -125,11 +125,6 @@ fn job_text(report: &JobReport, form: &MoneyForm) -> String {
 }
 
 const DELIVERY: [&str; 7] = ["channel", "address", "event", "state", "tries", "next try", "error"];
-
-/// Of a closed account no address is kept.
-fn shown_or_gone(address: &str) -> String {
-    if address.is_empty() { "-".to_owned() } else { address.to_owned() }
-}
 
 /// Why there are no deliveries.
 fn told_later(report: &JobReport) -> String {
