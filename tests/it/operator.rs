@@ -273,7 +273,11 @@ impl Broken {
         let slow = customer.order(IMAGE, prompt("[sim:duration=1h] slow")).await;
         customer.until_state(lost.id(), "unclear").await;
         customer.until_state(never.id(), "unclear").await;
-        customer.until_state(slow.id(), "running").await;
+        until("the slow one was read", async || {
+            let history = world.store.timeline(slow.id().parse().unwrap()).await.unwrap();
+            history.iter().any(|line| line.event == "record.read").then_some(())
+        })
+        .await;
         world.fault("result=404");
         let torn = customer.order(IMAGE, prompt("torn")).await;
         customer.until_state(torn.id(), "storing").await;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use acceptance::{Customer, Db, IMAGE, Job, World, prompt, stories, until};
 use futures_util::future::join_all;
+use reqwest::Method;
 
 use super::rows::is_on;
 
@@ -47,7 +48,11 @@ async fn refused_at(
     mark: &str,
 ) -> Job {
     world.arm(0, &format!("{point}={action}"));
-    let job = customer.order(IMAGE, prompt(&format!("{mark} at {point}"))).await;
+    let (key, body) =
+        (customer.fresh_key(), customer.order_body(IMAGE, &prompt(&format!("{mark} at {point}"))));
+    let order = || customer.request(Method::POST, "/v1/jobs").header("idempotency-key", &key).json(&body);
+    // It may die before it has answered.
+    drop(customer.try_send(order()).await);
     if action == "kill" {
         world.until_killed(0).await;
     } else {
@@ -60,7 +65,9 @@ async fn refused_at(
     // The lease is over, and the breaker takes a trial.
     world.advance(Duration::from_mins(2));
     world.restart_program(0).await;
-    job
+    let replayed = customer.send(order()).await;
+    assert!(replayed.replayed, "it was taken before: {}", replayed.body);
+    Job(replayed.body)
 }
 
 /// The last refusal that a model is forgiven.
